@@ -1,0 +1,538 @@
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::sync::Arc;
+
+use message::batch::Sealed;
+use message::entry::GroupConfig;
+use message::record::Record;
+use message::{CommitLogOffset, QueueOffset, Timestamp, properties};
+use transaction::Checker;
+
+use crate::config::BrokerConfig;
+use crate::consumers::Consumers;
+use crate::counters::Counters;
+use crate::held::HeldPulls;
+use crate::io::{
+    Answer, ClientInfo, ConsumerConnections, Input, Output, Outputs, PushId, ReadOutcome, Refusal, Reply, Request,
+    Sent, SessionId, Ticket,
+};
+use crate::locks::Locks;
+use crate::offsets::OffsetView;
+use crate::pending::{Deciding, Pending};
+use crate::reads::{Purpose, Reads};
+use crate::sessions::Sessions;
+use crate::state::{Applied, State};
+use crate::topic_view::TopicViews;
+use crate::unique_key::UniqueKeys;
+
+/// The whole machine. See the crate's documentation for how it is driven.
+#[derive(Debug)]
+pub struct Broker {
+    pub(crate) config: BrokerConfig,
+    pub(crate) state: State,
+
+    // What the next proposal has to see: the state, and what is on its way to the log.
+    pub(crate) topics: TopicViews,
+    pub(crate) group_view: BTreeMap<Arc<str>, GroupConfig>,
+    pub(crate) offsets: OffsetView,
+    pub(crate) next_half: QueueOffset,
+    pub(crate) next_scheduled: QueueOffset,
+    /// What waits for each proposed entry, oldest first.
+    pub(crate) pending: VecDeque<Pending>,
+    pub(crate) deciding: HashMap<CommitLogOffset, Deciding>,
+    pub(crate) delivering: HashSet<CommitLogOffset>,
+    pub(crate) carrying: HashSet<CommitLogOffset>,
+
+    // What a restart forgets.
+    pub(crate) sessions: Sessions,
+    pub(crate) consumers: Consumers,
+    pub(crate) locks: Locks,
+    pub(crate) held: HeldPulls,
+    pub(crate) checker: Checker,
+    pub(crate) check_commands: Vec<transaction::Command>,
+    pub(crate) checks_in_flight: HashMap<PushId, (CommitLogOffset, SessionId)>,
+    pub(crate) reads: Reads,
+    pub(crate) counters: Counters,
+    pub(crate) unique_keys: UniqueKeys,
+    pub(crate) any_queue: u32,
+    pub(crate) next_expiry: Timestamp,
+    last_push: u64,
+
+    /// The broker's time: that of the last input, never smaller than before or than that of an entry.
+    pub(crate) now: Timestamp,
+    /// Bytes the log takes for sure.
+    pub(crate) room: u64,
+    /// Why nothing new is stored, if that is so.
+    pub(crate) unavailable: Option<String>,
+}
+
+impl Broker {
+    /// A broker that goes on from a recovered state at this time.
+    pub fn new(config: BrokerConfig, state: State, now: Timestamp) -> Self {
+        let now = now.max(state.time);
+        let mut checker = Checker::new(config.checks, now);
+        checker.restore(&state.ledger, now);
+        Broker {
+            topics: TopicViews::of(&state.topics),
+            group_view: state.groups.clone(),
+            offsets: OffsetView::of(&state.offsets),
+            next_half: state.next_half,
+            next_scheduled: state.next_scheduled,
+            pending: VecDeque::new(),
+            deciding: HashMap::new(),
+            delivering: HashSet::new(),
+            carrying: HashSet::new(),
+            sessions: Sessions::default(),
+            consumers: Consumers::default(),
+            locks: Locks::default(),
+            held: HeldPulls::default(),
+            checker,
+            check_commands: Vec::new(),
+            checks_in_flight: HashMap::new(),
+            reads: Reads::default(),
+            counters: Counters::default(),
+            unique_keys: UniqueKeys::new(config.store_host),
+            any_queue: 0,
+            next_expiry: now,
+            last_push: 0,
+            now,
+            room: u64::MAX,
+            unavailable: None,
+            config,
+            state,
+        }
+    }
+
+    /// Handles one input at a time that is not smaller than that of the input before.
+    pub fn handle(&mut self, now: Timestamp, input: Input<'_>, out: &mut Outputs) {
+        self.now = self.now.max(now);
+        match input {
+            Input::Opened { session, peer } => self.sessions.open(session, peer, self.now),
+            Input::Request { session, reply, request } => self.request(session, reply, request, out),
+            Input::Committed(batch) => self.committed(&batch, out),
+            Input::Lost { reason } => self.lost(reason, out),
+            Input::Sent { push, ok } => self.push_sent(push, ok, out),
+            Input::ReadDone { ticket, outcome } => self.read_done(ticket, outcome, out),
+            Input::Gone(session) => self.gone(session, out),
+            Input::Tick => {
+                self.answer_due_pulls(out);
+                self.deliver_due(out);
+                self.check_due(out);
+                self.expire_sessions(out);
+                self.flush_offsets_if_due(out);
+            }
+        }
+    }
+
+    /// To be called when all inputs of a turn are handled and before their proposals go to the log: what can ride along
+    /// with them does.
+    pub fn end_turn(&mut self, out: &mut Outputs) {
+        self.flush_offsets_if_due(out);
+    }
+
+    /// When [`Input::Tick`] is wanted next; `None` means not before something else happens.
+    pub fn next_deadline(&self) -> Option<Timestamp> {
+        [
+            self.pull_deadline(),
+            self.delivery_deadline(),
+            self.checker.next_deadline(),
+            self.expiry_deadline(),
+            self.offsets_deadline(),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+    }
+
+    /// How many bytes the log takes for sure: told before the inputs of a turn, so that a full disk refuses new messages
+    /// while decisions still find room.
+    pub fn set_room(&mut self, bytes: u64) {
+        self.room = bytes;
+    }
+
+    /// From now on nothing new is stored, and why: the log has failed, or the broker is about to stop.
+    pub fn set_unavailable(&mut self, reason: impl Into<String>) {
+        self.unavailable = Some(reason.into());
+    }
+
+    /// The durable state.
+    pub fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// What it was told at the start.
+    pub fn config(&self) -> &BrokerConfig {
+        &self.config
+    }
+
+    /// What happened since the start.
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// Proposals that are not committed yet.
+    pub fn in_flight(&self) -> usize {
+        self.pending.len()
+    }
+
+    /// Pulls that wait for messages.
+    pub fn held_pulls(&self) -> usize {
+        self.held.len()
+    }
+
+    /// Connected members of a producer group.
+    pub fn producers(&self, group: &str) -> Vec<ClientInfo> {
+        self.sessions.producers(group).filter_map(|session| self.sessions.info(session)).collect()
+    }
+
+    /// Producer groups with a connected member.
+    pub fn producer_groups(&self) -> Vec<Arc<str>> {
+        self.sessions.producer_groups().cloned().collect()
+    }
+
+    /// A connected client.
+    pub fn client(&self, session: SessionId) -> Option<ClientInfo> {
+        self.sessions.info(session)
+    }
+
+    /// Connected members of a consumer group, `None` when there is none.
+    pub fn consumer_connections(&self, group: &str) -> Option<ConsumerConnections> {
+        let found = self.consumers.get(group)?;
+        Some(ConsumerConnections {
+            clients: found.members.values().filter_map(|member| self.sessions.info(member.session)).collect(),
+            subscriptions: found.subscriptions.values().cloned().collect(),
+            consume_type: found.consume_type,
+            broadcasting: found.model == crate::io::MessageModel::Broadcasting,
+            from: found.from,
+        })
+    }
+
+    /// Consumer groups, and what is set for each, including what is on its way to the log.
+    pub fn groups(&self) -> impl Iterator<Item = &GroupConfig> {
+        self.group_view.values()
+    }
+
+    /// Groups that consume a topic: those that subscribe to it and those that have offsets for it.
+    pub fn groups_of_topic(&self, topic: &str) -> Vec<Arc<str>> {
+        let mut groups: Vec<Arc<str>> = self.offsets.groups(topic).cloned().collect();
+        let subscribed = self.consumers.iter().filter(|(_, group)| group.subscriptions.contains_key(topic));
+        groups.extend(subscribed.map(|(name, _)| name.clone()));
+        groups.sort();
+        groups.dedup();
+        groups
+    }
+
+    /// Offsets as they were told last: group, topic, queues.
+    pub fn all_offsets(&self) -> impl Iterator<Item = (&Arc<str>, &Arc<str>, &BTreeMap<u32, QueueOffset>)> {
+        self.offsets.iter()
+    }
+
+    fn request(&mut self, session: SessionId, reply: Option<Reply>, request: Request<'_>, out: &mut Outputs) {
+        match request {
+            Request::Send(send) => self.send(session, reply, &send, out),
+            Request::SendBatch(batch) => self.send_batch(reply, &batch, out),
+            Request::End(end) => self.end(session, reply, &end, out),
+            Request::SendBack(back) => self.send_back(reply, &back, out),
+            Request::Heartbeat(beat) => self.heartbeat(session, reply, &beat, out),
+            Request::Unregister { client, producer_group, consumer_group } => {
+                self.unregister(session, reply, client, producer_group, consumer_group, out);
+            }
+            Request::Lock(lock) => self.lock(reply, &lock, out),
+            Request::Unlock(lock) => self.unlock(reply, &lock, out),
+            Request::UpdateOffset { group, topic, queue, offset } => {
+                self.update_offset(reply, group, topic, queue, offset, out);
+            }
+            Request::ResetOffset { group, topic, time, force, queue, offset } => {
+                self.reset_offset(reply, group, topic, time, force, queue, offset, out);
+            }
+            Request::PutTopic(config) => self.put_topic(reply, config, out),
+            Request::DeleteTopic { topic, force, who } => self.delete_topic(reply, topic, force, who, out),
+            Request::PutGroup(config) => self.put_group(reply, config, out),
+            Request::DeleteGroup { group, offsets } => self.delete_group(reply, group, offsets, out),
+            Request::PutKeyValue { namespace, key, value } => self.put_key_value(reply, namespace, key, value, out),
+            Request::Resolve(resolve) => self.resolve(reply, &resolve, out),
+            question => {
+                // Nothing but an answer comes of a question, so one that wants none is not worth asking.
+                if let Some(reply) = reply {
+                    self.question(reply, question, out);
+                }
+            }
+        }
+    }
+
+    fn question(&mut self, reply: Reply, request: Request<'_>, out: &mut Outputs) {
+        match request {
+            Request::Pull(pull) => self.pull(reply, &pull, out),
+            Request::ConsumerList { group } => self.consumer_list(reply, group, out),
+            Request::QueryOffset { group, topic, queue, zero_if_absent } => {
+                self.query_offset(reply, group, topic, queue, zero_if_absent, out);
+            }
+            Request::QueueBounds { topic, queue } => self.queue_bounds(reply, topic, queue, out),
+            Request::SearchOffset { topic, queue, time, bound } => {
+                self.search_offset(reply, topic, queue, time, bound, out);
+            }
+            Request::ViewMessage { at } => self.view_message(reply, at, out),
+            Request::QueryMessage { topic, key, max, from, to, unique: _ } => {
+                self.query_message(reply, topic, key, max, from, to, out);
+            }
+            Request::TopicStats { topic } => self.topic_stats(reply, topic, out),
+            Request::ConsumeStats { group, topic } => self.consume_stats(reply, group, topic, out),
+            Request::ListTransactions(filter) => self.list_transactions(reply, &filter, out),
+            Request::ShowTransaction { id } => self.show_transaction(reply, id, out),
+            other => unreachable!("{other:?} is handled as an order, not as a question"),
+        }
+    }
+
+    /// Appends an entry to the proposals of this turn.
+    pub(crate) fn propose(
+        &mut self,
+        out: &mut Outputs,
+        pending: Pending,
+        urgent: bool,
+        write: impl FnOnce(&mut Vec<u8>),
+    ) {
+        out.batch.set_time(self.now);
+        out.batch.push(write);
+        out.urgent |= urgent;
+        self.pending.push_back(pending);
+    }
+
+    pub(crate) fn next_push(&mut self) -> PushId {
+        self.last_push += 1;
+        PushId(self.last_push)
+    }
+
+    fn committed(&mut self, batch: &Sealed<'_>, out: &mut Outputs) {
+        let mut applied: Vec<(CommitLogOffset, Applied)> = Vec::with_capacity(batch.header().entries as usize);
+        if let Err(error) = self.state.apply_batch(batch, |_, at, _, what| applied.push((at, what))) {
+            self.set_unavailable(format!("the log cannot be applied: {error}"));
+            out.list.push(Output::Fatal(error.to_string()));
+            return;
+        }
+        self.now = self.now.max(self.state.time);
+        for ((at, what), (_, payload)) in applied.into_iter().zip(batch.entries()) {
+            let pending = self.pending.pop_front().unwrap_or(Pending::Nobody);
+            self.entry_applied(at, payload, what, pending, out);
+        }
+    }
+
+    fn entry_applied(
+        &mut self,
+        at: CommitLogOffset,
+        payload: &[u8],
+        applied: Applied,
+        pending: Pending,
+        out: &mut Outputs,
+    ) {
+        match applied {
+            Applied::Visible(visible) => {
+                self.counters.stored.add(visible.count, payload.len() as u64);
+                self.counters
+                    .by_topic
+                    .entry(visible.topic.clone())
+                    .or_default()
+                    .add(visible.count, payload.len() as u64);
+                match pending {
+                    Pending::Send(Some(reply)) => {
+                        let sent = Sent {
+                            queue: visible.queue,
+                            queue_offset: visible.first,
+                            at: visible.at,
+                            unique_key: unique_key_of(payload),
+                        };
+                        out.list.push(Output::Answer(reply, Answer::Sent(sent)));
+                    }
+                    Pending::Batch(Some(reply)) => {
+                        let answer = batch_answer(visible.queue, visible.first, visible.at, payload);
+                        out.list.push(Output::Answer(reply, answer));
+                    }
+                    Pending::Deliver(source) => {
+                        self.delivering.remove(&source);
+                    }
+                    Pending::Done(reply) => self.done(reply, out),
+                    _ => {}
+                }
+                self.wake(&visible, out);
+            }
+            Applied::Scheduled { sequence, .. } => match pending {
+                Pending::Send(Some(reply)) => {
+                    let record = scheduled_record(payload);
+                    let sent = Sent {
+                        queue: record.as_ref().map_or(0, Record::queue_id),
+                        queue_offset: sequence,
+                        at,
+                        unique_key: record.and_then(|r| r.property(properties::UNIQ_KEY)).unwrap_or("").to_owned(),
+                    };
+                    out.list.push(Output::Answer(reply, Answer::Sent(sent)));
+                }
+                Pending::Done(reply) => self.done(reply, out),
+                _ => {}
+            },
+            Applied::Half { half, sequence, repeat } => {
+                self.half_applied(payload, half, sequence, repeat, pending, out);
+            }
+            Applied::Decided { half, record_len, visible } => {
+                self.decided(half, payload, pending, out);
+                if let Some(visible) = visible {
+                    self.counters.stored.add(1, u64::from(record_len));
+                    let by_topic = self.counters.by_topic.entry(visible.topic.clone()).or_default();
+                    by_topic.add(1, u64::from(record_len));
+                    self.wake(&visible, out);
+                }
+            }
+            Applied::Checked => {}
+            Applied::SetAside => {
+                self.counters.set_aside += 1;
+                self.set_aside_applied(payload, out);
+                self.pending_done(pending, out);
+            }
+            Applied::Resumed => {
+                self.resumed_applied(payload, out);
+                self.pending_done(pending, out);
+            }
+            Applied::Offsets => match pending {
+                Pending::Offsets(replies) => replies.into_iter().for_each(|reply| self.done(Some(reply), out)),
+                Pending::Reset { reply, resets, pushes } => {
+                    if let Some(reply) = reply {
+                        out.list.push(Output::Answer(reply, Answer::Reset(resets)));
+                    }
+                    for (session, push) in pushes {
+                        let id = self.next_push();
+                        out.list.push(Output::Push(id, session, push));
+                    }
+                }
+                _ => {}
+            },
+            Applied::Topic(name) => {
+                if let Some(topic) = self.state.topics.get(&name) {
+                    out.list.push(Output::TopicChanged(topic.config.clone()));
+                }
+                self.pending_done(pending, out);
+            }
+            Applied::TopicDeleted(name) => {
+                self.offsets_reload();
+                out.list.push(Output::TopicGone(name));
+                self.pending_done(pending, out);
+            }
+            Applied::Group(_) => self.pending_done(pending, out),
+            Applied::GroupDeleted(_) => {
+                self.offsets_reload();
+                self.pending_done(pending, out);
+            }
+            Applied::KeyValue { namespace, key, value } => {
+                out.list.push(Output::KeyValueChanged { namespace, key, value });
+                self.pending_done(pending, out);
+            }
+            Applied::Carried => {}
+            Applied::Refused(why) => self.entry_refused(why, pending, out),
+        }
+    }
+
+    fn pending_done(&mut self, pending: Pending, out: &mut Outputs) {
+        if let Pending::Done(reply) = pending {
+            self.done(reply, out);
+        }
+    }
+
+    /// An entry changed nothing. With one owner that is rare: an order that was overtaken by another one.
+    fn entry_refused(&mut self, why: &str, pending: Pending, out: &mut Outputs) {
+        match pending {
+            Pending::Nobody => {}
+            Pending::Decision(half) => self.decision_refused(half, out),
+            Pending::Deliver(source) => {
+                self.delivering.remove(&source);
+            }
+            Pending::Offsets(replies) => {
+                for reply in replies {
+                    self.refuse(Some(reply), Refusal::Conflict(why.to_owned()), out);
+                }
+            }
+            Pending::Send(reply)
+            | Pending::Batch(reply)
+            | Pending::Half { reply, .. }
+            | Pending::Reset { reply, .. }
+            | Pending::Done(reply) => self.refuse(reply, Refusal::Conflict(why.to_owned()), out),
+        }
+    }
+
+    /// What was proposed and is not committed will not be, or nobody can say: those who wait are told so.
+    fn lost(&mut self, reason: &str, out: &mut Outputs) {
+        let pending = std::mem::take(&mut self.pending);
+        for waiting in pending {
+            match waiting {
+                Pending::Nobody => {}
+                Pending::Decision(half) => {
+                    if let Some(deciding) = self.deciding.remove(&half) {
+                        for (reply, _) in deciding.replies {
+                            self.refuse(reply, Refusal::Unavailable(reason.to_owned()), out);
+                        }
+                    }
+                }
+                Pending::Deliver(source) => {
+                    self.delivering.remove(&source);
+                }
+                Pending::Offsets(replies) => {
+                    for reply in replies {
+                        self.refuse(Some(reply), Refusal::Unavailable(reason.to_owned()), out);
+                    }
+                }
+                Pending::Send(reply)
+                | Pending::Batch(reply)
+                | Pending::Half { reply, .. }
+                | Pending::Reset { reply, .. }
+                | Pending::Done(reply) => self.refuse(reply, Refusal::Unavailable(reason.to_owned()), out),
+            }
+        }
+        self.topics.reset(&self.state.topics);
+        self.group_view = self.state.groups.clone();
+        self.next_half = self.state.next_half;
+        self.next_scheduled = self.state.next_scheduled;
+    }
+
+    fn read_done(&mut self, ticket: Ticket, outcome: ReadOutcome, out: &mut Outputs) {
+        let Some(purpose) = self.reads.end(ticket) else { return };
+        match purpose {
+            Purpose::Pull { pull, hold } => self.pulled(pull, hold, outcome, out),
+            Purpose::QueryOffset(reply) => self.offset_queried(reply, outcome, out),
+            Purpose::Reset(work) => self.reset_read(*work, outcome, out),
+            Purpose::SendBack(work) => self.sent_back(*work, outcome, out),
+            Purpose::Settle(work) => self.settled_by_read(*work, outcome, out),
+            Purpose::Decide(work) => self.decide_carried(*work, outcome, out),
+            Purpose::Deliver(source) => self.deliver_carried(source, outcome, out),
+            Purpose::Check { half, session } => self.check_read(half, session, outcome, out),
+            Purpose::HalfView(work) => self.view_read(*work, outcome, out),
+            Purpose::Carry(source) => self.carry(source, outcome, out),
+            Purpose::ShowByOffset { reply, key } => self.shown_by_offset(reply, key, outcome, out),
+            Purpose::Show(reply) => self.shown(reply, outcome, out),
+            lookup => self.looked_up(lookup, outcome, out),
+        }
+    }
+}
+
+/// The record in the payload of a scheduled message.
+fn scheduled_record(payload: &[u8]) -> Option<Record<'_>> {
+    match message::entry::Entry::decode(payload) {
+        Ok(message::entry::Entry::Scheduled(scheduled)) => Record::parse(scheduled.record).ok(),
+        _ => None,
+    }
+}
+
+/// The unique id of the first record of an entry of messages.
+fn unique_key_of(payload: &[u8]) -> String {
+    // The kind is one byte; it was decoded when the entry was applied.
+    let record = payload.get(1..).and_then(|records| Record::parse(records).ok());
+    record.and_then(|record| record.property(properties::UNIQ_KEY)).unwrap_or_default().to_owned()
+}
+
+/// What the sender of a batch is told: the place of each record.
+fn batch_answer(queue: u32, first: QueueOffset, at: CommitLogOffset, payload: &[u8]) -> Answer {
+    let mut records = Vec::new();
+    let mut rest = payload.get(1..).unwrap_or_default();
+    let mut next = at;
+    while let Ok(record) = Record::parse(rest) {
+        records.push(next);
+        let len = record.bytes().len();
+        next = next.plus(len as u64);
+        rest = &rest[len..];
+    }
+    Answer::SentBatch { first: Sent { queue, queue_offset: first, at, unique_key: unique_key_of(payload) }, records }
+}

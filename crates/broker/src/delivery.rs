@@ -1,0 +1,128 @@
+//! Messages whose time has come, and records that must move before their segment goes.
+
+use message::entry::{Carried, Deliver, Entry, Place, TopicConfig};
+use message::{CommitLogOffset, Timestamp};
+
+use crate::Broker;
+use crate::io::{Output, Outputs, ReadOutcome, ReadRequest, RecordAt};
+use crate::pending::Pending;
+use crate::reads::Purpose;
+
+/// Most scheduled messages delivered in one turn, so that a storm of them does not delay everything else.
+const DELIVERIES_PER_TURN: usize = 1000;
+
+impl Broker {
+    /// Delivers what is due.
+    pub(crate) fn deliver_due(&mut self, out: &mut Outputs) {
+        if self.unavailable.is_some() || self.state.scheduled.next_due().is_none_or(|due| due > self.now) {
+            return;
+        }
+        let delivering = &self.delivering;
+        let due: Vec<CommitLogOffset> = self
+            .state
+            .scheduled
+            .due(self.now)
+            .filter(|source| !delivering.contains(source))
+            .take(DELIVERIES_PER_TURN)
+            .collect();
+        for source in due {
+            self.delivering.insert(source);
+            let Some(message) = self.state.scheduled.get(source) else { continue };
+            if self.now.since_ms(message.stored) > self.config.limits.link_ms {
+                let record = RecordAt { at: message.record_at, len: message.record_len };
+                let ticket = self.reads.begin(Purpose::Deliver(source));
+                out.list.push(Output::Read(ticket, ReadRequest::Records(vec![record])));
+            } else {
+                self.deliver(source, None, out);
+            }
+        }
+    }
+
+    /// Goes on with a delivery whose record was read, to be carried.
+    pub(crate) fn deliver_carried(&mut self, source: CommitLogOffset, outcome: ReadOutcome, out: &mut Outputs) {
+        match outcome {
+            ReadOutcome::Records(Some(record)) => self.deliver(source, Some(&record), out),
+            // Stays scheduled: the next turn tries again, and the store has said why it could not read.
+            _ => {
+                self.delivering.remove(&source);
+            }
+        }
+    }
+
+    fn deliver(&mut self, source: CommitLogOffset, carried: Option<&[u8]>, out: &mut Outputs) {
+        let Some(message) = self.state.scheduled.get(source).cloned() else {
+            self.delivering.remove(&source);
+            return;
+        };
+        let queue_offset = self.take_for_delivery(&message.topic, message.queue, out);
+        let place = match carried {
+            Some(record) => Place::Carry { queue_offset, tags_code: message.tags_code, record },
+            None => Place::Link {
+                topic: &message.topic,
+                queue_id: message.queue,
+                queue_offset,
+                record_at: message.record_at,
+                record_len: message.record_len,
+                tags_code: message.tags_code,
+            },
+        };
+        // A consumer waits for it, but nobody was promised it at this moment: it still syncs at once, or it would not
+        // be seen before the next send.
+        self.propose(out, Pending::Deliver(source), true, |payload| {
+            Entry::Deliver(Deliver { source, place }).encode(payload);
+        });
+    }
+
+    /// The next offset of a queue for a message that must become visible whatever happened to its topic: a topic that
+    /// is gone is made again, a queue that is gone still takes messages that were accepted for it.
+    pub(crate) fn take_for_delivery(&mut self, topic: &str, queue: u32, out: &mut Outputs) -> message::QueueOffset {
+        if self.topics.get(topic).is_none() {
+            let config = TopicConfig::new(topic, queue.saturating_add(1));
+            self.put_topic_unchecked(config, Pending::Nobody, out);
+        }
+        self.topics.get_mut(topic).expect("made above if it was missing").take(queue, 1)
+    }
+
+    /// When the next scheduled message is due.
+    pub(crate) fn delivery_deadline(&self) -> Option<Timestamp> {
+        if self.unavailable.is_some() {
+            return None;
+        }
+        self.state.scheduled.next_due_unless(|source| self.delivering.contains(&source))
+    }
+
+    /// Stores records again that lie before `before` and are still needed, so that their segment may go. Returns how
+    /// many there are: the segment may go when none is left.
+    pub fn carry_before(&mut self, before: CommitLogOffset, out: &mut Outputs) -> usize {
+        let range = CommitLogOffset::ZERO..before;
+        let mut records: Vec<(CommitLogOffset, RecordAt)> = self
+            .state
+            .ledger
+            .open_in(range.clone())
+            .map(|half| (half.at(), RecordAt { at: half.record_at(), len: half.record_len() }))
+            .collect();
+        let scheduled = self.state.scheduled.in_range(range);
+        records.extend(
+            scheduled
+                .into_iter()
+                .map(|(source, message)| (source, RecordAt { at: message.record_at, len: message.record_len })),
+        );
+        let left = records.len();
+        for (source, record) in records {
+            if self.carrying.insert(source) {
+                let ticket = self.reads.begin(Purpose::Carry(source));
+                out.list.push(Output::Read(ticket, ReadRequest::Records(vec![record])));
+            }
+        }
+        left
+    }
+
+    pub(crate) fn carry(&mut self, source: CommitLogOffset, outcome: ReadOutcome, out: &mut Outputs) {
+        self.carrying.remove(&source);
+        if let ReadOutcome::Records(Some(record)) = outcome {
+            self.propose(out, Pending::Nobody, false, |payload| {
+                Entry::Carried(Carried { source, record: &record }).encode(payload);
+            });
+        }
+    }
+}

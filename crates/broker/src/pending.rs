@@ -1,0 +1,34 @@
+use message::CommitLogOffset;
+use message::entry::Outcome;
+
+use crate::io::{Push, Reply, Reset, SessionId};
+
+/// What waits for an entry that was proposed, in the order of the proposals: the log commits in that order.
+#[derive(Debug)]
+pub(crate) enum Pending {
+    /// Nobody waits.
+    Nobody,
+    /// A sender.
+    Send(Option<Reply>),
+    /// The sender of a batch.
+    Batch(Option<Reply>),
+    /// The sender of a half.
+    Half { reply: Option<Reply>, session: SessionId },
+    /// Those who brought the decision: see `Broker::deciding`.
+    Decision(CommitLogOffset),
+    /// A scheduled message that is being delivered.
+    Deliver(CommitLogOffset),
+    /// Those who want to know that their offsets are stored.
+    Offsets(Vec<Reply>),
+    /// Offsets were moved by an operator.
+    Reset { reply: Option<Reply>, resets: Vec<Reset>, pushes: Vec<(SessionId, Push)> },
+    /// Somebody who only wants to know that it is done.
+    Done(Option<Reply>),
+}
+
+/// A decision that is on its way to the log, and those who wait to hear of it.
+#[derive(Debug)]
+pub(crate) struct Deciding {
+    /// Who brought which decision; the first one is the one on its way.
+    pub replies: Vec<(Option<Reply>, Outcome)>,
+}

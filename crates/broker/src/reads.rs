@@ -1,0 +1,141 @@
+use message::entry::Outcome;
+use message::{CommitLogOffset, QueueOffset, Timestamp};
+
+use crate::held::HeldPull;
+use crate::io::{End, Reply, SessionId, Ticket};
+
+/// What a read is for.
+#[derive(Debug)]
+pub(crate) enum Purpose {
+    /// A pull; it is held for the rest of its time when there is nothing to read.
+    Pull { pull: HeldPull, hold: bool },
+    /// Bounds of one queue.
+    QueueBounds(Reply),
+    /// An offset.
+    Offset(Reply),
+    /// Records for a client.
+    Records(Reply),
+    /// Bounds of the queues of a topic, in order.
+    TopicStats(Reply),
+    /// Bounds of the queues a group consumes.
+    ConsumeStats { reply: Reply, group: String, queues: Vec<(std::sync::Arc<str>, u32)> },
+    /// Bounds of a queue, to see where a new group begins.
+    QueryOffset(Reply),
+    /// Offsets at a time.
+    Reset(Box<ResetWork>),
+    /// A message to be delivered again.
+    SendBack(Box<SendBackWork>),
+    /// A decision that names no pending half.
+    Settle(Box<SettleWork>),
+    /// A decision whose record must be carried.
+    Decide(Box<DecideWork>),
+    /// A scheduled message whose record must be carried.
+    Deliver(CommitLogOffset),
+    /// The record of a half that is to be asked about.
+    Check { half: CommitLogOffset, session: SessionId },
+    /// Records of halves, as a topic of the system shows them.
+    HalfView(Box<HalfViewWork>),
+    /// A record that is stored again.
+    Carry(CommitLogOffset),
+    /// An entry at an offset, which may be that of a half: for an operator.
+    ShowByOffset { reply: Reply, key: String },
+    /// A half and what became of it: for an operator.
+    Show(Reply),
+}
+
+#[derive(Debug)]
+pub(crate) struct ResetWork {
+    pub reply: Option<Reply>,
+    pub group: String,
+    pub topic: std::sync::Arc<str>,
+    pub time: Timestamp,
+    pub force: bool,
+    pub queues: Vec<u32>,
+}
+
+#[derive(Debug)]
+pub(crate) struct SendBackWork {
+    pub reply: Option<Reply>,
+    pub group: String,
+    pub delay_level: i32,
+    pub origin_id: String,
+    pub max_reconsume_times: Option<i32>,
+}
+
+#[derive(Debug)]
+pub(crate) struct SettleWork {
+    pub reply: Option<Reply>,
+    pub group: String,
+    pub half: CommitLogOffset,
+    pub sequence: QueueOffset,
+    pub unique_key: String,
+    pub outcome: Outcome,
+}
+
+impl SettleWork {
+    pub fn new(
+        reply: Option<Reply>,
+        end: &End<'_>,
+        half: CommitLogOffset,
+        sequence: QueueOffset,
+        outcome: Outcome,
+    ) -> Self {
+        SettleWork {
+            reply,
+            group: end.group.to_owned(),
+            half,
+            sequence,
+            unique_key: end.unique_key.to_owned(),
+            outcome,
+        }
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct DecideWork {
+    pub half: CommitLogOffset,
+    pub by: message::entry::DecidedBy,
+    pub who: String,
+    pub why: String,
+}
+
+#[derive(Debug)]
+pub(crate) struct HalfViewWork {
+    pub pull: HeldPull,
+    /// Topic under which they are shown.
+    pub topic: &'static str,
+    /// The half of each record and its position.
+    pub halves: Vec<(CommitLogOffset, QueueOffset, Timestamp)>,
+    pub min: QueueOffset,
+    pub max: QueueOffset,
+}
+
+/// Reads that are under way, by ticket.
+#[derive(Debug, Default)]
+pub(crate) struct Reads {
+    slots: Vec<Option<Purpose>>,
+    free: Vec<u32>,
+}
+
+impl Reads {
+    /// Remembers what a read is for.
+    pub fn begin(&mut self, purpose: Purpose) -> Ticket {
+        match self.free.pop() {
+            Some(slot) => {
+                self.slots[slot as usize] = Some(purpose);
+                Ticket(slot)
+            }
+            None => {
+                self.slots.push(Some(purpose));
+                Ticket(u32::try_from(self.slots.len() - 1).expect("reads under way are limited by connections"))
+            }
+        }
+    }
+
+    /// What a read was for.
+    pub fn end(&mut self, ticket: Ticket) -> Option<Purpose> {
+        let purpose = self.slots.get_mut(ticket.0 as usize)?.take()?;
+        self.free.push(ticket.0);
+        Some(purpose)
+    }
+}

@@ -1,0 +1,153 @@
+use std::collections::{BTreeSet, HashMap};
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use message::Timestamp;
+
+use crate::io::{ClientInfo, SessionId};
+
+/// Connections of clients, and which of them produce for which group.
+#[derive(Debug, Default)]
+pub struct Sessions {
+    sessions: HashMap<SessionId, Session>,
+    producers: HashMap<Arc<str>, BTreeSet<SessionId>>,
+}
+
+/// One connection.
+#[derive(Debug)]
+pub struct Session {
+    /// The client's address.
+    pub peer: SocketAddr,
+    /// Client id, empty until its first heartbeat.
+    pub client: Arc<str>,
+    /// Language, empty until its first heartbeat.
+    pub language: Arc<str>,
+    /// Protocol version, 0 until its first heartbeat.
+    pub version: i32,
+    /// Last heartbeat, or when the connection was opened.
+    pub last_seen: Timestamp,
+    /// Groups it produces for, and when it said so last.
+    pub producer_groups: HashMap<Arc<str>, Timestamp>,
+    /// Groups it consumes for.
+    pub consumer_groups: BTreeSet<Arc<str>>,
+}
+
+impl Sessions {
+    /// A connection was opened.
+    pub fn open(&mut self, id: SessionId, peer: SocketAddr, now: Timestamp) {
+        let empty: Arc<str> = Arc::from("");
+        self.sessions.insert(
+            id,
+            Session {
+                peer,
+                client: empty.clone(),
+                language: empty,
+                version: 0,
+                last_seen: now,
+                producer_groups: HashMap::new(),
+                consumer_groups: BTreeSet::new(),
+            },
+        );
+    }
+
+    /// A connection.
+    pub fn get(&self, id: SessionId) -> Option<&Session> {
+        self.sessions.get(&id)
+    }
+
+    /// A connection.
+    pub fn get_mut(&mut self, id: SessionId) -> Option<&mut Session> {
+        self.sessions.get_mut(&id)
+    }
+
+    /// A connection is gone.
+    pub fn close(&mut self, id: SessionId) -> Option<Session> {
+        let session = self.sessions.remove(&id)?;
+        for group in session.producer_groups.keys() {
+            self.forget_producer(group, id);
+        }
+        Some(session)
+    }
+
+    /// A connection says that it produces for a group; true when it had not said so before.
+    pub fn produces(&mut self, id: SessionId, group: &str, now: Timestamp) -> bool {
+        let Some(session) = self.sessions.get_mut(&id) else { return false };
+        if let Some(seen) = session.producer_groups.get_mut(group) {
+            *seen = now;
+            return false;
+        }
+        let name: Arc<str> = match self.producers.get_key_value(group) {
+            Some((name, _)) => name.clone(),
+            None => Arc::from(group),
+        };
+        session.producer_groups.insert(name.clone(), now);
+        self.producers.entry(name).or_default().insert(id);
+        true
+    }
+
+    /// A connection stops producing for a group; true when it did until now.
+    pub fn stops_producing(&mut self, id: SessionId, group: &str) -> bool {
+        let Some(session) = self.sessions.get_mut(&id) else { return false };
+        if session.producer_groups.remove(group).is_none() {
+            return false;
+        }
+        self.forget_producer(group, id);
+        true
+    }
+
+    fn forget_producer(&mut self, group: &str, id: SessionId) {
+        if let Some(sessions) = self.producers.get_mut(group) {
+            sessions.remove(&id);
+            if sessions.is_empty() {
+                self.producers.remove(group);
+            }
+        }
+    }
+
+    /// Producer memberships whose last sign of life is older than `limit_ms`.
+    pub fn silent_producers(&self, now: Timestamp, limit_ms: i64) -> Vec<(SessionId, Arc<str>)> {
+        let silent = |seen: &Timestamp| now.since_ms(*seen) > limit_ms;
+        self.sessions
+            .iter()
+            .flat_map(|(id, session)| session.producer_groups.iter().map(move |(group, seen)| (id, group, seen)))
+            .filter(|(_, _, seen)| silent(seen))
+            .map(|(id, group, _)| (*id, group.clone()))
+            .collect()
+    }
+
+    /// Connections that produce for a group, oldest first.
+    pub fn producers(&self, group: &str) -> impl Iterator<Item = SessionId> {
+        self.producers.get(group).into_iter().flatten().copied()
+    }
+
+    /// All producer groups with a connection.
+    pub fn producer_groups(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.producers.keys()
+    }
+
+    /// Connections of a client that produces for any group: where a reply to it goes.
+    pub fn producer_with_client(&self, client: &str) -> Option<SessionId> {
+        self.sessions
+            .iter()
+            .filter(|(_, session)| &*session.client == client && !session.producer_groups.is_empty())
+            .map(|(id, _)| *id)
+            .max()
+    }
+
+    /// A connection as it is shown.
+    pub fn info(&self, id: SessionId) -> Option<ClientInfo> {
+        self.get(id).map(|session| ClientInfo {
+            session: id,
+            client: session.client.clone(),
+            peer: session.peer,
+            language: session.language.clone(),
+            version: session.version,
+            last_seen: session.last_seen,
+        })
+    }
+
+    /// Number of connections.
+    pub fn len(&self) -> usize {
+        self.sessions.len()
+    }
+}

@@ -1,0 +1,378 @@
+//! Transactions as operators see them: listed, explained, settled by hand, browsed through RocketMQ's topics.
+
+use message::entry::{DecidedBy, Entry, Note, Outcome, Place};
+use message::names;
+use message::record::Record;
+use message::{CommitLogOffset, QueueOffset, Timestamp, properties};
+use transaction::{HalfView, State as HalfState};
+
+use crate::Broker;
+use crate::checks::{half_properties, record_for_view};
+use crate::held::HeldPull;
+use crate::io::{
+    Answer, HalfEntries, Output, Outputs, Pull, PullRead, PullStatus, Pulled, QueueRange, ReadOutcome, ReadRequest,
+    RecordAt, Refusal, Reply, Resolution, Resolve, Stored, TagFilter, TransactionFilter, TransactionStatus,
+};
+use crate::pending::Pending;
+use crate::reads::{HalfViewWork, Purpose};
+
+/// Most transactions one answer lists.
+const LIST_MAX: usize = 1000;
+
+impl Broker {
+    pub(crate) fn list_transactions(&mut self, reply: Reply, wanted: &TransactionFilter<'_>, out: &mut Outputs) {
+        let max = wanted.max.clamp(1, LIST_MAX);
+        let filter = transaction::Filter {
+            group: wanted.group,
+            topic: wanted.topic,
+            unique_key: wanted.key,
+            state: wanted.set_aside.map(|aside| if aside { HalfState::SetAside } else { HalfState::Pending }),
+            stored_until: (wanted.min_age_ms > 0)
+                .then(|| self.now.plus_ms(-i64::try_from(wanted.min_age_ms).unwrap_or(i64::MAX))),
+        };
+        let mut from = wanted.after.map_or(CommitLogOffset::ZERO, |after| after.plus(1));
+        let mut rows = Vec::new();
+        let mut more = false;
+        for _ in 0..LIST_PAGES_MAX {
+            let page = self.state.ledger.page(&filter, from, max - rows.len());
+            rows.extend(page.halves.into_iter().map(|half| self.status(half)));
+            match page.next {
+                Some(next) if rows.len() < max => from = next,
+                next => {
+                    more = next.is_some();
+                    break;
+                }
+            }
+            more = true;
+        }
+        let total = self.state.ledger.len() as u64;
+        out.list.push(Output::Answer(reply, Answer::Transactions { rows, total, more }));
+    }
+
+    fn status(&self, half: HalfView<'_>) -> TransactionStatus {
+        TransactionStatus {
+            half: Stored { at: half.at(), time: half.stored_at() },
+            sequence: half.sequence(),
+            unique_key: half.unique_key().to_owned(),
+            topic: half.topic().to_owned(),
+            queue: half.queue_id(),
+            group: half.group().to_owned(),
+            client: half.client().to_owned(),
+            state: match half.state() {
+                HalfState::Pending => "pending",
+                HalfState::SetAside => "set-aside",
+            },
+            attempts: half.attempts(),
+            silent: half.silent(),
+            explanation: self.explain(half),
+            timeline: Vec::new(),
+            size: half.record_len(),
+        }
+    }
+
+    fn explain(&self, half: HalfView<'_>) -> String {
+        if self.deciding.contains_key(&half.at()) {
+            return "a decision is on its way to the log".into();
+        }
+        let view = self.checker.view(half.at());
+        transaction::explain(half, view.as_ref(), &self.config.checks, self.now).to_string()
+    }
+
+    /// The undecided half that goes by this id: its unique id, its offset id, or its offset.
+    fn find_undecided(&self, id: &str) -> Option<CommitLogOffset> {
+        if let Some(half) = self.state.ledger.find_by_unique_key(None, id).last() {
+            return Some(half.at());
+        }
+        let at = offset_of_id(id)?;
+        self.state.ledger.get(at).map(|half| half.at())
+    }
+
+    pub(crate) fn show_transaction(&mut self, reply: Reply, id: &str, out: &mut Outputs) {
+        let (purpose, request) = match (self.find_undecided(id), offset_of_id(id)) {
+            (Some(at), _) => {
+                let sequence = self.state.ledger.get(at).expect("found above").sequence();
+                (Purpose::Show(reply), ReadRequest::Half { sequence })
+            }
+            (None, Some(at)) => (Purpose::ShowByOffset { reply, key: id.to_owned() }, ReadRequest::Entry { at }),
+            (None, None) => (Purpose::Show(reply), ReadRequest::HalfByKey { key: id.to_owned() }),
+        };
+        let ticket = self.reads.begin(purpose);
+        out.list.push(Output::Read(ticket, request));
+    }
+
+    pub(crate) fn shown_by_offset(&mut self, reply: Reply, key: String, outcome: ReadOutcome, out: &mut Outputs) {
+        let sequence = match &outcome {
+            ReadOutcome::Entry(Some(payload)) => match Entry::decode(payload) {
+                Ok(Entry::Half(half)) => Some(half.sequence),
+                Ok(Entry::Decision(decision)) => Some(decision.sequence),
+                _ => None,
+            },
+            ReadOutcome::Failed(text) => return self.refuse(Some(reply), Refusal::Failed(text.clone()), out),
+            _ => None,
+        };
+        // Unique ids and offset ids look alike: 32 hexadecimal digits.
+        let request = match sequence {
+            Some(sequence) => ReadRequest::Half { sequence },
+            None => ReadRequest::HalfByKey { key },
+        };
+        let ticket = self.reads.begin(Purpose::Show(reply));
+        out.list.push(Output::Read(ticket, request));
+    }
+
+    pub(crate) fn shown(&mut self, reply: Reply, outcome: ReadOutcome, out: &mut Outputs) {
+        let answer = match outcome {
+            ReadOutcome::Half(Some(entries)) => match self.full_status(&entries) {
+                Some(status) => Answer::Transaction(Box::new(status)),
+                None => Answer::Refused(Refusal::Failed("the entries of the transaction cannot be read".into())),
+            },
+            ReadOutcome::Failed(text) => Answer::Refused(Refusal::Failed(text)),
+            _ => Answer::Refused(Refusal::NotFound(
+                "no transaction goes by this id: it never was one, or has expired (ids are the unique id, the offset id \
+                 or the log offset of the half)"
+                    .into(),
+            )),
+        };
+        out.list.push(Output::Answer(reply, answer));
+    }
+
+    fn full_status(&self, entries: &HalfEntries) -> Option<TransactionStatus> {
+        let Ok(Entry::Half(half)) = Entry::decode(&entries.half) else { return None };
+        let record = Record::parse(half.record).ok()?;
+        let stored = record.store_timestamp();
+        let mut status = match self.state.ledger.get(entries.half_at) {
+            Some(pending) => self.status(pending),
+            None => TransactionStatus {
+                half: Stored { at: entries.half_at, time: stored },
+                sequence: half.sequence,
+                unique_key: record.property(properties::UNIQ_KEY).unwrap_or_default().to_owned(),
+                topic: record.topic().to_owned(),
+                queue: record.queue_id(),
+                group: half.group.to_owned(),
+                client: half.client.to_owned(),
+                state: "pending",
+                attempts: 0,
+                silent: 0,
+                explanation: String::new(),
+                timeline: Vec::new(),
+                size: half.record.len() as u32,
+            },
+        };
+        let sender = if half.client.is_empty() { "a producer that gave no name" } else { half.client };
+        status.timeline.push((stored, format!("half message stored for topic {} by {sender}", record.topic())));
+        for (at, time, payload) in &entries.later {
+            let Ok(entry) = Entry::decode(payload) else { continue };
+            self.tell(&mut status, *at, *time, &entry);
+        }
+        Some(status)
+    }
+
+    /// Adds what an entry did to a transaction to its story.
+    fn tell(&self, status: &mut TransactionStatus, at: CommitLogOffset, time: Timestamp, entry: &Entry<'_>) {
+        use message::entry::CheckOutcome;
+        let named = |who: &str| if who.is_empty() { "a producer that gave no name".to_owned() } else { who.to_owned() };
+        let because = |why: &str| if why.is_empty() { String::new() } else { format!(": {why}") };
+        let text = match entry {
+            Entry::Check(check) => match check.outcome {
+                CheckOutcome::Unknown => format!("asked {}: answered \"unknown\"", named(check.client)),
+                CheckOutcome::Silent => format!("asked {}: no answer", named(check.client)),
+            },
+            Entry::SetAside(note) if note.who.is_empty() => format!("set aside{}", because(note.why)),
+            Entry::SetAside(note) => format!("set aside by {}{}", note.who, because(note.why)),
+            Entry::Resume(note) => format!("resumed by {}{}", named(note.who), because(note.why)),
+            Entry::Decision(decision) => {
+                let done = match decision.outcome {
+                    Outcome::Commit => "committed",
+                    Outcome::Rollback => "rolled back",
+                };
+                let by = match decision.by {
+                    DecidedBy::Producer => format!("by its producer {}", named(decision.who)),
+                    DecidedBy::CheckAnswer => format!("by {}, which was asked", named(decision.who)),
+                    DecidedBy::Operator => format!("by hand, by {}", named(decision.who)),
+                    DecidedBy::Exhausted => "by the rule for halves that were asked about too often".into(),
+                };
+                status.state = match decision.outcome {
+                    Outcome::Commit => "committed",
+                    Outcome::Rollback => "rolled-back",
+                };
+                let place = match decision.place {
+                    Place::Link { topic, queue_id, queue_offset, .. } => {
+                        format!("visible in {topic} queue {queue_id} at offset {queue_offset}, log offset {at}")
+                    }
+                    Place::Carry { queue_offset, .. } => {
+                        let (topic, queue) = (&status.topic, status.queue);
+                        format!("visible in {topic} queue {queue} at offset {queue_offset}, log offset {at}")
+                    }
+                    Place::Later { deliver_at } => format!("to be delivered at {deliver_at}"),
+                    Place::Nowhere => "never delivered".into(),
+                };
+                status.explanation = format!("{done} {by}; {place}");
+                format!("{done} {by}{}; {place}", because(decision.why))
+            }
+            _ => return,
+        };
+        status.timeline.push((time, text));
+    }
+
+    pub(crate) fn resolve(&mut self, reply: Option<Reply>, resolve: &Resolve<'_>, out: &mut Outputs) {
+        if resolve.why.trim().is_empty() || resolve.who.trim().is_empty() {
+            let text = "settling a transaction by hand needs a reason and a name; both are recorded in the log";
+            return self.refuse(reply, Refusal::InvalidParameter(text.into()), out);
+        }
+        let Some(half) = self.find_undecided(resolve.id) else {
+            let text = format!(
+                "no undecided transaction goes by {:?}: look it up with `tandem transactions show {}`",
+                resolve.id, resolve.id
+            );
+            return self.refuse(reply, Refusal::NotFound(text), out);
+        };
+        if resolve.dry_run {
+            let status = self.status(self.state.ledger.get(half).expect("found above"));
+            if let Some(reply) = reply {
+                out.list.push(Output::Answer(reply, Answer::Transaction(Box::new(status))));
+            }
+            return;
+        }
+        match resolve.resolution {
+            Resolution::Decide(outcome) => {
+                self.decide(reply, half, outcome, DecidedBy::Operator, resolve.who, resolve.why, out);
+            }
+            Resolution::Resume => {
+                let (who, why) = (resolve.who, resolve.why);
+                self.propose(out, Pending::Done(reply), true, |payload| {
+                    Entry::Resume(Note { half, who, why }).encode(payload);
+                });
+            }
+        }
+    }
+
+    /// Undecided halves as RocketMQ's tools look for them: as messages of a topic. Their bodies are not for consumers.
+    pub(crate) fn pull_view(&mut self, reply: Reply, pull: &Pull<'_>, out: &mut Outputs) -> Result<(), Refusal> {
+        if pull.group != names::TOOLS_GROUP {
+            return Err(Refusal::NoPermission(format!(
+                "undecided messages are shown to operators' tools only (group {}), not to group {:?}",
+                names::TOOLS_GROUP,
+                pull.group
+            )));
+        }
+        let topic = match pull.topic {
+            names::HALF_TOPIC => names::HALF_TOPIC,
+            names::SET_ASIDE_TOPIC => names::SET_ASIDE_TOPIC,
+            _ => names::OP_HALF_TOPIC,
+        };
+        let range = self.view_range(topic);
+        let from = QueueOffset::from_signed(pull.offset).unwrap_or_default();
+        let max = (pull.max_messages.max(1) as usize).min(self.config.limits.pull_messages);
+        let (halves, records): (Vec<_>, Vec<_>) = self
+            .viewed(topic)
+            .skip_while(|half| half.sequence() < from)
+            .take(max)
+            .map(|half| {
+                let record = RecordAt { at: half.record_at(), len: half.record_len() };
+                ((half.at(), half.sequence(), half.stored_at()), record)
+            })
+            .unzip();
+        let read = PullRead {
+            session: reply.session,
+            topic: topic.into(),
+            queue: 0,
+            from: pull.offset,
+            max_messages: max,
+            max_bytes: self.config.limits.pull_bytes,
+            filter: TagFilter::All,
+        };
+        let pull = HeldPull { reply, read, group: pull.group.to_owned(), until: self.now };
+        let work = HalfViewWork { pull, topic, halves, min: range.min, max: range.max };
+        let ticket = self.reads.begin(Purpose::HalfView(Box::new(work)));
+        out.list.push(Output::Read(ticket, ReadRequest::Records(records)));
+        Ok(())
+    }
+
+    pub(crate) fn view_read(&mut self, work: HalfViewWork, outcome: ReadOutcome, out: &mut Outputs) {
+        let records = match outcome {
+            ReadOutcome::Records(Some(records)) => records,
+            ReadOutcome::Failed(text) => return self.refuse(Some(work.pull.reply), Refusal::Failed(text), out),
+            _ => Vec::new(),
+        };
+        let (mut body, mut rest, mut count, mut next) = (Vec::new(), &records[..], 0, None);
+        for (at, sequence, stored) in &work.halves {
+            let Ok(record) = Record::parse(rest) else { break };
+            rest = &rest[record.bytes().len()..];
+            if body.len() >= work.pull.read.max_bytes {
+                break;
+            }
+            let group = self.state.ledger.get(*at).map_or("", |half| half.group());
+            let text = half_properties(&record, group, 0);
+            if let Some(bytes) = record_for_view(&record, &text, *at, *sequence, *stored, work.topic) {
+                body.extend_from_slice(&bytes);
+            }
+            (count, next) = (count + 1, Some(sequence.plus(1)));
+        }
+        let from = QueueOffset::from_signed(work.pull.read.from).unwrap_or_default();
+        let status = match (body.is_empty(), work.max == QueueOffset::ZERO) {
+            (false, _) => PullStatus::Found,
+            (true, true) => PullStatus::Empty,
+            (true, false) if from > work.max => PullStatus::TooLarge,
+            (true, false) => PullStatus::AtEnd,
+        };
+        let next = next.unwrap_or(from.max(work.max));
+        let pulled = Pulled { status, next, min: work.min, max: work.max, count, body };
+        out.list.push(Output::Answer(work.pull.reply, Answer::Pulled(pulled)));
+    }
+
+    fn viewed<'a>(&'a self, topic: &str) -> Box<dyn Iterator<Item = HalfView<'a>> + 'a> {
+        let state = match topic {
+            names::HALF_TOPIC => HalfState::Pending,
+            names::SET_ASIDE_TOPIC => HalfState::SetAside,
+            _ => return Box::new(std::iter::empty()),
+        };
+        Box::new(self.state.ledger.iter().filter(move |half| half.state() == state))
+    }
+
+    /// Positions of the halves one of the system's topics shows.
+    pub(crate) fn view_range(&self, topic: &str) -> QueueRange {
+        let mut shown = self.viewed(topic);
+        let Some(first) = shown.next() else {
+            let end = if topic == names::HALF_TOPIC { self.state.next_half } else { QueueOffset::ZERO };
+            return QueueRange { min: end, max: end, ..QueueRange::default() };
+        };
+        let last = shown.last().unwrap_or(first);
+        let max = if topic == names::HALF_TOPIC { self.state.next_half } else { last.sequence().plus(1) };
+        QueueRange {
+            min: first.sequence(),
+            max,
+            first_at: Some(first.at()),
+            first_time: Some(first.stored_at()),
+            last_time: Some(last.stored_at()),
+        }
+    }
+
+    pub(crate) fn view_offset_at(&self, topic: &str, time: Timestamp) -> QueueOffset {
+        let found = self.viewed(topic).find(|half| half.stored_at() >= time).map(|half| half.sequence());
+        found.unwrap_or_else(|| self.view_range(topic).max)
+    }
+}
+
+/// Pages one listing looks at: a million transactions.
+const LIST_PAGES_MAX: usize = 100;
+
+/// The log offset an id names: the last 16 digits of an offset id, or a plain number.
+fn offset_of_id(id: &str) -> Option<CommitLogOffset> {
+    let hex = matches!(id.len(), 32 | 56) && id.bytes().all(|digit| digit.is_ascii_hexdigit());
+    match hex {
+        true => u64::from_str_radix(&id[id.len() - 16..], 16).ok().map(CommitLogOffset::new),
+        false => id.parse().ok().map(CommitLogOffset::new),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_offset_id_and_a_number_name_a_place_in_the_log_and_other_words_do_not() {
+        assert_eq!(offset_of_id("0A00000900002A9F0000000000001000"), Some(CommitLogOffset::new(4096)));
+        assert_eq!(offset_of_id("4096"), Some(CommitLogOffset::new(4096)));
+        assert_eq!(offset_of_id("order-17"), None);
+        assert_eq!(offset_of_id(""), None);
+    }
+}
