@@ -53,12 +53,21 @@ impl Broker {
             CheckOutcome::Silent => self.counters.checks_silent += 1,
         }
         // Nobody waits for it, but a counted attempt that a crash forgets is one too many afterwards, no more.
-        let check = Check { half, outcome, client };
+        let (previous, time) = (self.last_entry(half), self.now);
+        let check = Check { half, previous, time, outcome, client };
         self.propose(out, Pending::Nobody, false, |payload| Entry::Check(check).encode(payload));
     }
 
     pub(crate) fn propose_set_aside(&mut self, half: CommitLogOffset, who: &str, why: &str, out: &mut Outputs) {
-        self.propose(out, Pending::Nobody, true, |payload| Entry::SetAside(Note { half, who, why }).encode(payload));
+        let note = Note { half, previous: self.last_entry(half), time: self.now, who, why };
+        self.propose(out, Pending::Nobody, true, |payload| Entry::SetAside(note).encode(payload));
+    }
+
+    /// The last entry about an undecided half that is applied: where the next one links to.
+    ///
+    /// One that is still on its way to the log is passed over: then the story lacks a line, and no decision.
+    pub(crate) fn last_entry(&self, half: CommitLogOffset) -> CommitLogOffset {
+        self.state.ledger.get(half).map_or(half, |half| half.last_entry())
     }
 
     pub(crate) fn set_aside_applied(&mut self, payload: &[u8], out: &mut Outputs) {
@@ -69,13 +78,18 @@ impl Broker {
 
     pub(crate) fn resumed_applied(&mut self, payload: &[u8], out: &mut Outputs) {
         if let Ok(Entry::Resume(note)) = Entry::decode(payload) {
-            let group = self.state.ledger.get(note.half).map(|half| half.group().to_owned()).unwrap_or_default();
+            // A later entry of the same batch may have decided it.
+            let Some(group) = self.state.ledger.get(note.half).map(|half| half.group().to_owned()) else { return };
             self.check_step(Event::Resumed { half: note.half, group: &group }, out);
         }
     }
 
     fn read_for_check(&mut self, half: CommitLogOffset, session: SessionId, out: &mut Outputs) {
         let Some(state) = self.state.ledger.get(half) else { return };
+        if self.deciding.contains_key(&half) {
+            // A decision is on its way to the log: no need to ask, unless it gets lost.
+            return self.check_step(Event::CheckFailed { half }, out);
+        }
         let record = RecordAt { at: state.record_at(), len: state.record_len() };
         let ticket = self.reads.begin(Purpose::Check { half, session });
         out.list.push(Output::Read(ticket, ReadRequest::Records(vec![record])));
@@ -96,7 +110,7 @@ impl Broker {
         };
         let Some(record) = record else {
             // The store has said why it could not read; the half is asked about again later.
-            return self.check_step(Event::PushSent { half, session: name(session), ok: false }, out);
+            return self.check_step(Event::CheckFailed { half }, out);
         };
         let (sequence, unique_key) = (state.sequence(), state.unique_key().to_owned());
         let checks = state.attempts() + 1;

@@ -46,7 +46,7 @@ impl Broker {
             // Decided before, or never was: the log knows.
             let work = SettleWork::new(reply, end, half, sequence, outcome);
             let ticket = self.reads.begin(Purpose::Settle(Box::new(work)));
-            return out.list.push(Output::Read(ticket, ReadRequest::Half { sequence }));
+            return out.list.push(Output::Read(ticket, ReadRequest::Half { sequence, last: None }));
         }
         let client = self.sessions.get(session).map(|session| session.client.clone());
         let by = if end.from_check { DecidedBy::CheckAnswer } else { DecidedBy::Producer };
@@ -131,7 +131,8 @@ impl Broker {
                 }
             }
         };
-        let decision = Decision { half, sequence, outcome, by, who, why, place };
+        let (previous, time) = (self.last_entry(half), self.now);
+        let decision = Decision { half, sequence, previous, time, outcome, by, who, why, place };
         self.propose(out, Pending::Decision(half), true, |payload| Entry::Decision(decision).encode(payload));
     }
 

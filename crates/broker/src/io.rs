@@ -9,8 +9,8 @@ mod read;
 mod request;
 
 pub use answer::{
-    Answer, ClientInfo, ConsumeStat, ConsumerConnections, Found, GroupSummary, QueueStat, Refusal, Reset, Sent,
-    Settled, Stored, TransactionStatus,
+    Answer, ClientInfo, ConsumeStat, ConsumerConnections, Found, GroupSummary, Happening, QueueStat, Refusal, Reset,
+    Sent, Settled, Stored, TransactionStatus,
 };
 pub use output::{CheckPush, Output, Outputs, Push, PushId};
 pub use read::{

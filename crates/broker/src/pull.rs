@@ -154,10 +154,9 @@ impl Broker {
     fn hold(&mut self, pull: HeldPull) {
         let (topic, queue) = (pull.read.topic.clone(), pull.read.queue);
         let id = self.held.hold(pull);
-        match self.topics.get_mut(&topic) {
-            Some(view) => view.lane(queue).held.push(id),
-            // Deleted while the read was under way: answered when its time is over, as if nothing came.
-            None => {}
+        // A topic deleted while the read was under way: answered when its time is over, as if nothing came.
+        if let Some(view) = self.topics.get_mut(&topic) {
+            view.lane(queue).held.push(id);
         }
     }
 

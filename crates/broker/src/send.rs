@@ -44,8 +44,8 @@ impl<'a> Wishes<'a> {
         for (key, value) in properties::iter(text) {
             match key {
                 properties::TRAN_MSG => {
+                    // Stays in the record: consumers' clients tell the transaction's id only where they find it.
                     wishes.transactional = value.eq_ignore_ascii_case("true");
-                    wishes.dropped = true;
                 }
                 properties::PGROUP => wishes.group = Some(value),
                 properties::DELAY => {
@@ -91,8 +91,7 @@ impl<'a> Wishes<'a> {
 }
 
 /// Keys that are obeyed rather than stored.
-const NOT_STORED: [&str; 6] = [
-    properties::TRAN_MSG,
+const NOT_STORED: [&str; 5] = [
     properties::DELAY,
     properties::TIMER_DELAY_SEC,
     properties::TIMER_DELAY_MS,
@@ -416,10 +415,8 @@ impl Broker {
         names::validate_group(group).map_err(|error| {
             Refusal::MessageIllegal(format!("a half needs a producer group that can be asked about it: {error}"))
         })?;
-        if let Delay::At(_) | Delay::AfterMs(_) = delay {
-            if let Some(at) = delay.deliver_at(self.now) {
-                self.accepts_delay(at)?;
-            }
+        if let Some(at) = delay.deliver_at(self.now) {
+            self.accepts_delay(at)?;
         }
         if self.state.ledger.len() >= self.config.limits.open_transactions {
             return Err(Refusal::Busy(format!(

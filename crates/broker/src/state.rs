@@ -186,15 +186,24 @@ impl State {
             Entry::Half(half) => self.apply_half(at, payload, &half)?,
             Entry::Decision(decision) => self.apply_decision(at, &decision)?,
             Entry::Check(check) => match self.ledger.apply_check(self.time, &check) {
-                Some(_) => Applied::Checked,
+                Some(_) => {
+                    self.ledger.link(check.half, at);
+                    Applied::Checked
+                }
                 None => Applied::Refused("the half that was checked is decided"),
             },
             Entry::SetAside(note) => match self.ledger.apply_set_aside(note.half) {
-                Some(_) => Applied::SetAside,
+                Some(_) => {
+                    self.ledger.link(note.half, at);
+                    Applied::SetAside
+                }
                 None => Applied::Refused("the half to set aside is decided"),
             },
             Entry::Resume(note) => match self.ledger.apply_resume(note.half) {
-                Some(_) => Applied::Resumed,
+                Some(_) => {
+                    self.ledger.link(note.half, at);
+                    Applied::Resumed
+                }
                 None => Applied::Refused("the half to resume is decided"),
             },
             Entry::Scheduled(scheduled) => self.apply_scheduled(at, payload, &scheduled)?,

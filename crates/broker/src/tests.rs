@@ -1,12 +1,13 @@
 //! Sentences about the whole machine: inputs in, outputs out.
 
-use message::entry::Outcome;
+use message::entry::{CheckOutcome, DecidedBy, Outcome};
 use message::record::Record;
-use message::{CommitLogOffset, sys_flag};
+use message::{CommitLogOffset, QueueOffset, sys_flag};
 
 use crate::bench::{Bench, HALF, config, send};
 use crate::io::{
-    Answer, EndOutcome, PullStatus, Push, Refusal, Request, Resolution, Resolve, SendBack, Settled, TransactionFilter,
+    Answer, EndOutcome, Happening, PullStatus, Push, Refusal, Request, Resolution, Resolve, SendBack, Settled,
+    TransactionFilter,
 };
 
 const COMMIT: EndOutcome = EndOutcome::Decided(Outcome::Commit);
@@ -81,7 +82,7 @@ fn a_half_is_seen_by_nobody_until_it_is_committed_and_then_once_with_everything_
     let record = Record::parse(&visible[0]).expect("a record");
     assert_eq!((record.topic(), record.body(), record.flag()), ("orders", &b"body"[..], 7));
     assert_eq!((record.property("UNIQ_KEY"), record.property("TAGS")), (Some("K1"), Some("a")));
-    assert_eq!(record.property("TRAN_MSG"), None);
+    assert_eq!(record.property("TRAN_MSG"), Some("true"), "clients tell the transaction's id only where they find it");
     assert_eq!(record.sys_flag() & sys_flag::TRANSACTION_TYPE, sys_flag::TRANSACTION_COMMIT);
     assert_eq!(record.prepared_transaction_offset().signed(), named.half);
     assert_eq!(record.store_timestamp(), bench.now, "it is as old as its commit");
@@ -319,9 +320,15 @@ fn unknown_for_ever_is_set_aside_and_can_be_settled_by_hand() {
         panic!("a transaction")
     };
     assert_eq!(shown.state, "committed");
-    let story: Vec<&str> = shown.timeline.iter().map(|(_, text)| text.as_str()).collect();
-    assert_eq!(story.len(), 6, "{story:?}");
-    assert!(story[5].contains("by hand, by ann") && story[5].contains("paid by bank"), "{story:?}");
+    let story: Vec<&Happening> = shown.timeline.iter().map(|(_, happening)| happening).collect();
+    let unknown = || Happening::Checked { client: "p1".into(), outcome: CheckOutcome::Unknown };
+    let (who, why) = ("ann".to_owned(), "paid by bank".to_owned());
+    assert!(matches!(story[0], Happening::Stored { client, .. } if client == "p1"), "{story:?}");
+    assert_eq!(story[1..4], [&unknown(), &unknown(), &unknown()]);
+    assert!(matches!(story[4], Happening::SetAside { who, .. } if who.is_empty()), "{story:?}");
+    assert_eq!(*story[5], Happening::Decided { outcome: Outcome::Commit, by: DecidedBy::Operator, who, why });
+    assert!(matches!(story[6], Happening::Visible { queue: 0, offset: QueueOffset::ZERO, .. }), "{story:?}");
+    assert_eq!((story.len(), shown.attempts), (7, 3));
 }
 
 #[test]

@@ -1,17 +1,18 @@
 //! Transactions as operators see them: listed, explained, settled by hand, browsed through RocketMQ's topics.
 
-use message::entry::{DecidedBy, Entry, Note, Outcome, Place};
+use message::entry::{CheckOutcome, DecidedBy, Decision, Entry, Note, Outcome, Place};
 use message::names;
 use message::record::Record;
 use message::{CommitLogOffset, QueueOffset, Timestamp, properties};
-use transaction::{HalfView, State as HalfState};
+use transaction::{HalfView, Stage, State as HalfState};
 
 use crate::Broker;
 use crate::checks::{half_properties, record_for_view};
 use crate::held::HeldPull;
 use crate::io::{
-    Answer, HalfEntries, Output, Outputs, Pull, PullRead, PullStatus, Pulled, QueueRange, ReadOutcome, ReadRequest,
-    RecordAt, Refusal, Reply, Resolution, Resolve, Stored, TagFilter, TransactionFilter, TransactionStatus,
+    Answer, HalfEntries, Happening, Output, Outputs, Pull, PullRead, PullStatus, Pulled, QueueRange, ReadOutcome,
+    ReadRequest, RecordAt, Refusal, Reply, Resolution, Resolve, Stored, TagFilter, TransactionFilter,
+    TransactionStatus,
 };
 use crate::pending::Pending;
 use crate::reads::{HalfViewWork, Purpose};
@@ -45,8 +46,9 @@ impl Broker {
             }
             more = true;
         }
-        let total = self.state.ledger.len() as u64;
-        out.list.push(Output::Answer(reply, Answer::Transactions { rows, total, more }));
+        let counts = self.state.ledger.counts();
+        let (total, set_aside) = (counts.undecided() as u64, counts.set_aside as u64);
+        out.list.push(Output::Answer(reply, Answer::Transactions { rows, total, set_aside, more }));
     }
 
     fn status(&self, half: HalfView<'_>) -> TransactionStatus {
@@ -64,9 +66,23 @@ impl Broker {
             },
             attempts: half.attempts(),
             silent: half.silent(),
+            next_check: self.next_check(half),
+            producers: self.sessions.producers(half.group()).count(),
             explanation: self.explain(half),
-            timeline: Vec::new(),
             size: half.record_len(),
+            tag: String::new(),
+            keys: String::new(),
+            timeline: Vec::new(),
+        }
+    }
+
+    fn next_check(&self, half: HalfView<'_>) -> Option<Timestamp> {
+        if self.deciding.contains_key(&half.at()) {
+            return None;
+        }
+        match self.checker.view(half.at())?.stage {
+            Stage::Resting { due } | Stage::Waiting { due } => Some(due),
+            Stage::Asked { .. } | Stage::Exhausted => None,
         }
     }
 
@@ -90,8 +106,9 @@ impl Broker {
     pub(crate) fn show_transaction(&mut self, reply: Reply, id: &str, out: &mut Outputs) {
         let (purpose, request) = match (self.find_undecided(id), offset_of_id(id)) {
             (Some(at), _) => {
-                let sequence = self.state.ledger.get(at).expect("found above").sequence();
-                (Purpose::Show(reply), ReadRequest::Half { sequence })
+                let half = self.state.ledger.get(at).expect("found above");
+                let (sequence, last) = (half.sequence(), Some(half.last_entry()));
+                (Purpose::Show(reply), ReadRequest::Half { sequence, last })
             }
             (None, Some(at)) => (Purpose::ShowByOffset { reply, key: id.to_owned() }, ReadRequest::Entry { at }),
             (None, None) => (Purpose::Show(reply), ReadRequest::HalfByKey { key: id.to_owned() }),
@@ -112,7 +129,7 @@ impl Broker {
         };
         // Unique ids and offset ids look alike: 32 hexadecimal digits.
         let request = match sequence {
-            Some(sequence) => ReadRequest::Half { sequence },
+            Some(sequence) => ReadRequest::Half { sequence, last: None },
             None => ReadRequest::HalfByKey { key },
         };
         let ticket = self.reads.begin(Purpose::Show(reply));
@@ -152,65 +169,87 @@ impl Broker {
                 state: "pending",
                 attempts: 0,
                 silent: 0,
+                next_check: None,
+                producers: self.sessions.producers(half.group).count(),
                 explanation: String::new(),
-                timeline: Vec::new(),
                 size: half.record.len() as u32,
+                tag: String::new(),
+                keys: String::new(),
+                timeline: Vec::new(),
             },
         };
-        let sender = if half.client.is_empty() { "a producer that gave no name" } else { half.client };
-        status.timeline.push((stored, format!("half message stored for topic {} by {sender}", record.topic())));
+        record.property(properties::TAGS).unwrap_or_default().clone_into(&mut status.tag);
+        record.property(properties::KEYS).unwrap_or_default().clone_into(&mut status.keys);
+        let client = half.client.to_owned();
+        status.timeline.push((stored, Happening::Stored { client, at: entries.half_at }));
         for (at, time, payload) in &entries.later {
             let Ok(entry) = Entry::decode(payload) else { continue };
             self.tell(&mut status, *at, *time, &entry);
+        }
+        if self.state.ledger.get(entries.half_at).is_none() {
+            // The ledger has forgotten it: its story tells how often it was asked about.
+            let asked = |wanted| {
+                let came_to = |happening: &Happening| matches!(happening, Happening::Checked { outcome, .. } if *outcome == wanted);
+                status.timeline.iter().filter(|(_, happening)| came_to(happening)).count() as u32
+            };
+            (status.attempts, status.silent) = (asked(CheckOutcome::Unknown), asked(CheckOutcome::Silent));
         }
         Some(status)
     }
 
     /// Adds what an entry did to a transaction to its story.
     fn tell(&self, status: &mut TransactionStatus, at: CommitLogOffset, time: Timestamp, entry: &Entry<'_>) {
-        use message::entry::CheckOutcome;
-        let named = |who: &str| if who.is_empty() { "a producer that gave no name".to_owned() } else { who.to_owned() };
-        let because = |why: &str| if why.is_empty() { String::new() } else { format!(": {why}") };
-        let text = match entry {
-            Entry::Check(check) => match check.outcome {
-                CheckOutcome::Unknown => format!("asked {}: answered \"unknown\"", named(check.client)),
-                CheckOutcome::Silent => format!("asked {}: no answer", named(check.client)),
-            },
-            Entry::SetAside(note) if note.who.is_empty() => format!("set aside{}", because(note.why)),
-            Entry::SetAside(note) => format!("set aside by {}{}", note.who, because(note.why)),
-            Entry::Resume(note) => format!("resumed by {}{}", named(note.who), because(note.why)),
+        let happening = match entry {
+            Entry::Check(check) => Happening::Checked { client: check.client.to_owned(), outcome: check.outcome },
+            Entry::SetAside(note) => Happening::SetAside { who: note.who.to_owned(), why: note.why.to_owned() },
+            Entry::Resume(note) => Happening::Resumed { who: note.who.to_owned(), why: note.why.to_owned() },
             Entry::Decision(decision) => {
-                let done = match decision.outcome {
-                    Outcome::Commit => "committed",
-                    Outcome::Rollback => "rolled back",
-                };
-                let by = match decision.by {
-                    DecidedBy::Producer => format!("by its producer {}", named(decision.who)),
-                    DecidedBy::CheckAnswer => format!("by {}, which was asked", named(decision.who)),
-                    DecidedBy::Operator => format!("by hand, by {}", named(decision.who)),
-                    DecidedBy::Exhausted => "by the rule for halves that were asked about too often".into(),
-                };
-                status.state = match decision.outcome {
-                    Outcome::Commit => "committed",
-                    Outcome::Rollback => "rolled-back",
-                };
-                let place = match decision.place {
-                    Place::Link { topic, queue_id, queue_offset, .. } => {
-                        format!("visible in {topic} queue {queue_id} at offset {queue_offset}, log offset {at}")
-                    }
-                    Place::Carry { queue_offset, .. } => {
-                        let (topic, queue) = (&status.topic, status.queue);
-                        format!("visible in {topic} queue {queue} at offset {queue_offset}, log offset {at}")
-                    }
-                    Place::Later { deliver_at } => format!("to be delivered at {deliver_at}"),
-                    Place::Nowhere => "never delivered".into(),
-                };
-                status.explanation = format!("{done} {by}; {place}");
-                format!("{done} {by}{}; {place}", because(decision.why))
+                self.tell_decision(status, at, time, decision);
+                return;
             }
             _ => return,
         };
-        status.timeline.push((time, text));
+        status.timeline.push((time, happening));
+    }
+
+    fn tell_decision(
+        &self,
+        status: &mut TransactionStatus,
+        at: CommitLogOffset,
+        time: Timestamp,
+        decision: &Decision<'_>,
+    ) {
+        let Decision { outcome, by, who, why, .. } = *decision;
+        let decided = Happening::Decided { outcome, by, who: who.to_owned(), why: why.to_owned() };
+        status.timeline.push((time, decided));
+        status.state = match outcome {
+            Outcome::Commit => "committed",
+            Outcome::Rollback => "rolled-back",
+        };
+        let visible = |topic: &str, queue, offset| Happening::Visible { topic: topic.to_owned(), queue, offset, at };
+        let place = match decision.place {
+            Place::Link { topic, queue_id, queue_offset, .. } => visible(topic, queue_id, queue_offset),
+            Place::Carry { queue_offset, .. } => visible(&status.topic, status.queue, queue_offset),
+            Place::Later { deliver_at } => Happening::Scheduled { deliver_at },
+            Place::Nowhere => {
+                "it is rolled back: its message was never visible and never will be"
+                    .clone_into(&mut status.explanation);
+                return;
+            }
+        };
+        status.explanation = match &place {
+            Happening::Visible { topic, queue, offset, .. } => {
+                format!("it is committed, and its message is in {topic}, queue {queue}, offset {offset}")
+            }
+            Happening::Scheduled { deliver_at } if *deliver_at <= self.now => {
+                format!("it is committed, and its message became visible at {deliver_at}")
+            }
+            Happening::Scheduled { deliver_at } => {
+                format!("it is committed, and its message becomes visible at {deliver_at}")
+            }
+            other => unreachable!("a commit makes its message visible, now or later, not {other:?}"),
+        };
+        status.timeline.push((time, place));
     }
 
     pub(crate) fn resolve(&mut self, reply: Option<Reply>, resolve: &Resolve<'_>, out: &mut Outputs) {
@@ -237,10 +276,9 @@ impl Broker {
                 self.decide(reply, half, outcome, DecidedBy::Operator, resolve.who, resolve.why, out);
             }
             Resolution::Resume => {
-                let (who, why) = (resolve.who, resolve.why);
-                self.propose(out, Pending::Done(reply), true, |payload| {
-                    Entry::Resume(Note { half, who, why }).encode(payload);
-                });
+                let (previous, time) = (self.last_entry(half), self.now);
+                let note = Note { half, previous, time, who: resolve.who, why: resolve.why };
+                self.propose(out, Pending::Done(reply), true, |payload| Entry::Resume(note).encode(payload));
             }
         }
     }

@@ -22,6 +22,7 @@ pub(crate) struct Stored {
     pub sequence: QueueOffset,
     pub stored_at: Timestamp,
     pub record_at: CommitLogOffset,
+    pub last_entry: CommitLogOffset,
     pub last_check_at: Timestamp,
     pub delay: Delay,
     pub unique_key: UniqueKey,
@@ -91,6 +92,11 @@ impl<'a> HalfView<'a> {
     /// First byte of its record in the log.
     pub fn record_at(self) -> CommitLogOffset {
         self.half.record_at
+    }
+
+    /// The last entry about it, or its own: where the next one links to, so that its story can be walked backwards.
+    pub fn last_entry(self) -> CommitLogOffset {
+        self.half.last_entry
     }
 
     /// Length of its record in bytes.

@@ -107,12 +107,8 @@ impl Ledger {
 
     /// The undecided half of this group, key and body: what a half sent again would be taken for.
     pub fn same_half(&self, group: &str, unique_key: &str, body_crc: u32) -> Option<HalfView<'_>> {
-        if unique_key.is_empty() {
-            return None;
-        }
         let group = self.names.groups.find(group)?;
-        let found = self.keys.same(self.keys.hash(unique_key), group, body_crc);
-        found.filter_map(|at| self.get(at)).find(|half| half.unique_key() == unique_key)
+        self.same(self.keys.hash(unique_key), group, unique_key, body_crc)
     }
 
     /// Applies the half whose entry lies at `at` in a batch of this time, its record beginning at `record_at`.
@@ -130,27 +126,32 @@ impl Ledger {
         record_at: CommitLogOffset,
     ) -> Result<HalfApplied, RecordError> {
         let record = Record::parse(half.record)?;
-        let unique_key = record.property(properties::UNIQ_KEY).unwrap_or_default();
+        let (unique_key, tags_code) = key_and_tags(record.properties());
+        let key_hash = self.keys.hash(unique_key);
         self.next_sequence = self.next_sequence.max(half.sequence.plus(1));
-        if let Some(first) = self.same_half(half.group, unique_key, record.body_crc()) {
-            return Ok(HalfApplied::Repeat { first: first.at() });
+        let group = self.names.groups.acquire(half.group);
+        if let Some(first) = self.same(key_hash, group, unique_key, record.body_crc()) {
+            let first = first.at();
+            self.names.groups.release(group);
+            return Ok(HalfApplied::Repeat { first });
         }
         let stored = Stored {
             at,
             sequence: half.sequence,
             stored_at: time,
             record_at,
+            last_entry: at,
             last_check_at: Timestamp::ZERO,
             delay: half.delay,
             unique_key: UniqueKey::new(unique_key),
             // A length beyond 4 GiB cannot be parsed: the record's own length field has 32 bits.
             record_len: record.bytes().len() as u32,
-            tags_code: record.property(properties::TAGS).map_or(0, tags::tags_code),
+            tags_code,
             queue_id: record.queue_id(),
             body_crc: record.body_crc(),
             immunity_ms: half.immunity_ms.unwrap_or(u32::MAX),
             topic: self.names.topics.acquire(record.topic()),
-            group: self.names.groups.acquire(half.group),
+            group,
             client: self.names.clients.acquire(half.client),
             last_check_client: 0,
             attempts: 0,
@@ -159,7 +160,7 @@ impl Ledger {
             state: State::Pending,
             carried: false,
         };
-        self.insert(stored);
+        self.insert(stored, key_hash);
         Ok(HalfApplied::New)
     }
 
@@ -231,15 +232,27 @@ impl Ledger {
         Some(self.view(index))
     }
 
+    /// Remembers that the entry at `entry` is the last one about a half, if it is undecided.
+    pub fn link(&mut self, half: CommitLogOffset, entry: CommitLogOffset) {
+        if let Some(index) = self.order.get(half) {
+            self.halves.get_mut(index).last_entry = entry;
+        }
+    }
+
     fn view(&self, index: u32) -> HalfView<'_> {
         HalfView::new(self.halves.get(index), &self.names)
     }
 
+    /// The half of this group, key and body. Halves without a key are all different.
+    fn same(&self, key_hash: u64, group: u32, unique_key: &str, body_crc: u32) -> Option<HalfView<'_>> {
+        let found = self.keys.same(key_hash, group, body_crc);
+        found.filter_map(|at| self.get(at)).find(|half| !unique_key.is_empty() && half.unique_key() == unique_key)
+    }
+
     /// Puts a half in its places. The references to its names are counted already.
-    fn insert(&mut self, half: Stored) {
-        let key = half.unique_key.as_str();
-        if !key.is_empty() {
-            self.keys.insert(self.keys.hash(key), Item { group: half.group, body_crc: half.body_crc, at: half.at });
+    fn insert(&mut self, half: Stored, key_hash: u64) {
+        if !half.unique_key.as_str().is_empty() {
+            self.keys.insert(key_hash, Item { group: half.group, body_crc: half.body_crc, at: half.at });
         }
         if half.carried {
             self.carried.insert((half.record_at, half.at));
@@ -289,6 +302,19 @@ impl Ledger {
         self.names.groups.count_set_aside(group, set_aside);
         self.names.topics.count_set_aside(topic, set_aside);
     }
+}
+
+/// UNIQ_KEY and the hash of TAGS, in one look through the properties; the last of several counts.
+fn key_and_tags(property_string: &str) -> (&str, i32) {
+    let (mut unique_key, mut tags) = ("", "");
+    for (key, value) in properties::iter(property_string) {
+        match key {
+            properties::UNIQ_KEY => unique_key = value,
+            properties::TAGS => tags = value,
+            _ => {}
+        }
+    }
+    (unique_key, tags::tags_code(tags))
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use message::entry::{CheckOutcome, DecidedBy, Outcome};
 use message::{CommitLogOffset, QueueOffset, Timestamp};
 
 use super::{Pulled, QueueRange, SessionId, Subscription};
@@ -50,8 +51,10 @@ pub enum Answer {
     Transactions {
         /// One each.
         rows: Vec<TransactionStatus>,
-        /// How many there are in all.
+        /// How many there are in all, those set aside included.
         total: u64,
+        /// How many of them are set aside.
+        set_aside: u64,
         /// Whether more match than are listed.
         more: bool,
     },
@@ -200,10 +203,78 @@ pub struct TransactionStatus {
     pub attempts: u32,
     /// Checks nobody answered.
     pub silent: u32,
+    /// When it is asked about next; `None` when nobody is going to be asked, or is being asked.
+    pub next_check: Option<Timestamp>,
+    /// Connected producers of the group.
+    pub producers: usize,
     /// Why it is where it is, and what happens next.
     pub explanation: String,
-    /// What happened to it, oldest first.
-    pub timeline: Vec<(Timestamp, String)>,
     /// Length of the record in bytes.
     pub size: u32,
+    /// Tag of the message. Empty in lists, as are the keys: only the record has them.
+    pub tag: String,
+    /// Keys of the message, separated by spaces.
+    pub keys: String,
+    /// What happened to it, oldest first. Not in lists.
+    pub timeline: Vec<(Timestamp, Happening)>,
+}
+
+/// Something that happened to a transaction.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Happening {
+    /// Its half was stored.
+    Stored {
+        /// Client id of the sender, empty if it never said one.
+        client: String,
+        /// Where.
+        at: CommitLogOffset,
+    },
+    /// A producer was asked.
+    Checked {
+        /// Client id of the producer, empty if it never said one.
+        client: String,
+        /// What came of it.
+        outcome: CheckOutcome,
+    },
+    /// It was decided.
+    Decided {
+        /// What it came to.
+        outcome: Outcome,
+        /// In what way.
+        by: DecidedBy,
+        /// Client id of the producer, or name of the operator; may be empty.
+        who: String,
+        /// Reason of the operator, or text of the producer's exception; may be empty.
+        why: String,
+    },
+    /// It was set aside.
+    SetAside {
+        /// Name of the operator, empty for the broker itself.
+        who: String,
+        /// Why.
+        why: String,
+    },
+    /// It is asked about again.
+    Resumed {
+        /// Name of the operator.
+        who: String,
+        /// Why.
+        why: String,
+    },
+    /// It is committed, and its message becomes visible later.
+    Scheduled {
+        /// When.
+        deliver_at: Timestamp,
+    },
+    /// Its message became visible.
+    Visible {
+        /// Topic.
+        topic: String,
+        /// Queue.
+        queue: u32,
+        /// Position in the queue.
+        offset: QueueOffset,
+        /// Where.
+        at: CommitLogOffset,
+    },
 }

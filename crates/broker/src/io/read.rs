@@ -33,10 +33,12 @@ pub enum ReadRequest {
     },
     /// Visible messages by key.
     Keys(KeyQuery),
-    /// The entries of a half that is not pending any more: itself and its decision.
+    /// The entries of a half: itself and what came later, its decision last.
     Half {
         /// Its position among all halves.
         sequence: QueueOffset,
+        /// The last entry about it, for one that is undecided.
+        last: Option<CommitLogOffset>,
     },
     /// The same for the last half with this unique id, whatever its topic.
     HalfByKey {
@@ -132,7 +134,7 @@ pub struct HalfEntries {
     /// Payload of the half.
     pub half: Vec<u8>,
     /// What came later, oldest first: first byte of the frame, time, payload. The last one is the decision, if there is
-    /// one. While it is undecided, only [`ReadRequest::Half`] of an operator needs them.
+    /// one.
     pub later: Vec<(CommitLogOffset, Timestamp, Vec<u8>)>,
 }
 

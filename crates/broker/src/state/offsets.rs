@@ -3,12 +3,15 @@ use std::sync::Arc;
 
 use message::QueueOffset;
 
+/// Next offset to consume, by queue.
+type Queues = BTreeMap<u32, QueueOffset>;
+
 /// How far each group has consumed: group, topic, queue, next offset to consume.
 ///
 /// Kept in order of names, so that snapshots of equal states are equal bytes.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Offsets {
-    by_group: BTreeMap<Arc<str>, BTreeMap<Arc<str>, BTreeMap<u32, QueueOffset>>>,
+    by_group: BTreeMap<Arc<str>, BTreeMap<Arc<str>, Queues>>,
 }
 
 impl Offsets {
@@ -43,7 +46,7 @@ impl Offsets {
     }
 
     /// Everything: group, topic, and the queues with their offsets.
-    pub fn iter(&self) -> impl Iterator<Item = (&Arc<str>, &Arc<str>, &BTreeMap<u32, QueueOffset>)> {
+    pub fn iter(&self) -> impl Iterator<Item = (&Arc<str>, &Arc<str>, &Queues)> {
         self.by_group
             .iter()
             .flat_map(|(group, topics)| topics.iter().map(move |(topic, queues)| (group, topic, queues)))

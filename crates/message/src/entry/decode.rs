@@ -48,6 +48,11 @@ fn offset(reader: &mut Reader<'_>) -> Result<CommitLogOffset, CodecError> {
     reader.u64("offset").map(CommitLogOffset::new)
 }
 
+fn link(reader: &mut Reader<'_>) -> Result<(CommitLogOffset, Timestamp), CodecError> {
+    let previous = CommitLogOffset::new(reader.u64("previous entry")?);
+    Ok((previous, Timestamp::from_millis(reader.i64("time")?)))
+}
+
 fn flag(reader: &mut Reader<'_>, field: &'static str) -> Result<bool, CodecError> {
     match reader.u8(field)? {
         0 => Ok(false),
@@ -81,6 +86,7 @@ fn scheduled(mut reader: Reader<'_>) -> Result<Scheduled<'_>, CodecError> {
 fn decision<'a>(reader: &mut Reader<'a>) -> Result<Decision<'a>, CodecError> {
     let half = offset(reader)?;
     let sequence = QueueOffset::new(reader.u64("sequence")?);
+    let (previous, time) = link(reader)?;
     let outcome = match reader.u8("outcome")? {
         1 => Outcome::Commit,
         2 => Outcome::Rollback,
@@ -95,21 +101,24 @@ fn decision<'a>(reader: &mut Reader<'a>) -> Result<Decision<'a>, CodecError> {
     };
     let who = reader.str("who")?;
     let why = reader.str("why")?;
-    Ok(Decision { half, sequence, outcome, by, who, why, place: place(reader)? })
+    Ok(Decision { half, sequence, previous, time, outcome, by, who, why, place: place(reader)? })
 }
 
 fn check<'a>(reader: &mut Reader<'a>) -> Result<Check<'a>, CodecError> {
     let half = offset(reader)?;
+    let (previous, time) = link(reader)?;
     let outcome = match reader.u8("check outcome")? {
         1 => CheckOutcome::Unknown,
         2 => CheckOutcome::Silent,
         unknown => return Err(CodecError::Unknown { field: "check outcome", value: u64::from(unknown) }),
     };
-    Ok(Check { half, outcome, client: reader.str("client")? })
+    Ok(Check { half, previous, time, outcome, client: reader.str("client")? })
 }
 
 fn note<'a>(reader: &mut Reader<'a>) -> Result<Note<'a>, CodecError> {
-    Ok(Note { half: offset(reader)?, who: reader.str("who")?, why: reader.str("why")? })
+    let half = offset(reader)?;
+    let (previous, time) = link(reader)?;
+    Ok(Note { half, previous, time, who: reader.str("who")?, why: reader.str("why")? })
 }
 
 fn place<'a>(reader: &mut Reader<'a>) -> Result<Place<'a>, CodecError> {

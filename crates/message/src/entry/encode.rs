@@ -1,6 +1,6 @@
 use crate::codec::Put;
 use crate::record::NewRecord;
-use crate::{QueueOffset, Timestamp};
+use crate::{CommitLogOffset, QueueOffset, Timestamp};
 
 use super::{
     Carried, Check, CheckOutcome, DecidedBy, Decision, Delay, Deliver, Entry, GroupConfig, Half, Messages, Note,
@@ -107,6 +107,7 @@ impl Decision<'_> {
         out.put_u8(kind::DECISION);
         out.put_u64(self.half.get());
         out.put_u64(self.sequence.get());
+        put_link(self.previous, self.time, out);
         out.put_u8(match self.outcome {
             Outcome::Commit => 1,
             Outcome::Rollback => 2,
@@ -127,6 +128,7 @@ impl Check<'_> {
     fn encode(&self, out: &mut Vec<u8>) {
         out.put_u8(kind::CHECK);
         out.put_u64(self.half.get());
+        put_link(self.previous, self.time, out);
         out.put_u8(match self.outcome {
             CheckOutcome::Unknown => 1,
             CheckOutcome::Silent => 2,
@@ -139,6 +141,7 @@ impl Note<'_> {
     fn encode(&self, kind: u8, out: &mut Vec<u8>) {
         out.put_u8(kind);
         out.put_u64(self.half.get());
+        put_link(self.previous, self.time, out);
         out.put_str(self.who);
         out.put_str(self.why);
     }
@@ -169,6 +172,12 @@ impl Place<'_> {
             }
         }
     }
+}
+
+/// The way back through a transaction's story, and the time: entries are also read one by one, without their batch.
+fn put_link(previous: CommitLogOffset, time: Timestamp, out: &mut Vec<u8>) {
+    out.put_u64(previous.get());
+    out.put_i64(time.millis());
 }
 
 fn encode_offsets(changes: &[OffsetChange<'_>], out: &mut Vec<u8>) {

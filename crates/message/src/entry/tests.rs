@@ -16,10 +16,13 @@ fn link() -> Place<'static> {
 }
 
 fn every_kind() -> Vec<Entry<'static>> {
-    let note = Note { half: offset(9), who: "ann", why: "the order was paid by hand" };
+    let time = Timestamp::from_millis(3);
+    let note = Note { half: offset(9), previous: offset(10), time, who: "ann", why: "the order was paid by hand" };
     let decision = Decision {
         half: offset(100),
         sequence: QueueOffset::new(5),
+        previous: offset(101),
+        time,
         outcome: Outcome::Commit,
         by: DecidedBy::Producer,
         who: "10.0.0.1@1",
@@ -49,8 +52,8 @@ fn every_kind() -> Vec<Entry<'static>> {
             place: Place::Nowhere,
             ..decision
         }),
-        Entry::Check(Check { half: offset(9), outcome: CheckOutcome::Unknown, client: "c" }),
-        Entry::Check(Check { half: offset(9), outcome: CheckOutcome::Silent, client: "" }),
+        Entry::Check(Check { half: offset(9), previous: offset(9), time, outcome: CheckOutcome::Unknown, client: "c" }),
+        Entry::Check(Check { half: offset(9), previous: offset(9), time, outcome: CheckOutcome::Silent, client: "" }),
         Entry::SetAside(note),
         Entry::Resume(note),
         Entry::Scheduled(Scheduled {

@@ -15,7 +15,7 @@ pub struct Half<'a> {
     pub group: &'a str,
     /// Client id of the sender, empty if it never said one.
     pub client: &'a str,
-    /// The record as it will be delivered: real topic, real queue, no TRAN_MSG.
+    /// The record as it will be delivered: real topic, real queue.
     pub record: &'a [u8],
 }
 
@@ -72,6 +72,10 @@ pub struct Decision<'a> {
     pub half: CommitLogOffset,
     /// The half's position among all halves.
     pub sequence: QueueOffset,
+    /// The entry about this half before this one, or the half itself: the way back through its story.
+    pub previous: CommitLogOffset,
+    /// When it was decided, on the broker's clock.
+    pub time: Timestamp,
     /// What it came to.
     pub outcome: Outcome,
     /// Who decided.
@@ -98,6 +102,10 @@ pub enum CheckOutcome {
 pub struct Check<'a> {
     /// The half asked about.
     pub half: CommitLogOffset,
+    /// The entry about this half before this one, or the half itself.
+    pub previous: CommitLogOffset,
+    /// When that was known, on the broker's clock.
+    pub time: Timestamp,
     /// What came of it.
     pub outcome: CheckOutcome,
     /// Client id of the producer that was asked.
@@ -109,6 +117,10 @@ pub struct Check<'a> {
 pub struct Note<'a> {
     /// The half.
     pub half: CommitLogOffset,
+    /// The entry about this half before this one, or the half itself.
+    pub previous: CommitLogOffset,
+    /// When, on the broker's clock.
+    pub time: Timestamp,
     /// Name of the operator, empty for the broker itself.
     pub who: &'a str,
     /// The reason.

@@ -50,6 +50,15 @@ impl Checker {
         self.hand_on(index, check, Unanswered::Lost, out);
     }
 
+    pub(super) fn check_failed(&mut self, half: CommitLogOffset) {
+        let Some(&index) = self.by_half.get(&half) else { return };
+        if let Step::Asked(session) = self.halves.get(index).step {
+            let sent_at = self.take_check(index, session).sent_at;
+            let due = self.after_interval(sent_at);
+            self.wheel.set(&mut self.halves, index, due);
+        }
+    }
+
     pub(super) fn session_left(&mut self, session: SessionId, out: &mut Vec<Command>) {
         let Some(left) = self.producers.leave(session) else { return };
         for (half, check) in left.asked {

@@ -124,7 +124,10 @@ impl History {
                 }
             }
             Command::LogCheck { half, outcome, client } => {
-                self.ledger.apply_check(at_ms(self.now_ms), &Check { half, outcome, client: &client });
+                self.ledger.apply_check(
+                    at_ms(self.now_ms),
+                    &Check { half, previous: CommitLogOffset::ZERO, time: Timestamp::ZERO, outcome, client: &client },
+                );
                 let known = self.halves.get_mut(&half).expect("undecided");
                 let asked = known.asked.take().unwrap_or_else(|| panic!("seed {seed}: nobody was asked about {half}"));
                 assert_eq!(*client, *format!("client-{asked}"), "seed {seed}");
@@ -173,6 +176,8 @@ impl History {
     fn decide(&mut self, half: CommitLogOffset) {
         let Some(known) = self.halves.remove(&half) else { return };
         let decision = Decision {
+            previous: CommitLogOffset::ZERO,
+            time: Timestamp::ZERO,
             half,
             sequence: message::QueueOffset::new(known.sequence),
             outcome: Outcome::Commit,

@@ -22,8 +22,14 @@ pub(super) struct Producers {
     pub groups: Arena<Group>,
     by_name: HashMap<Arc<str>, u32>,
     sessions: HashMap<SessionId, Session>,
-    /// Groups to be served, and when: each at most once.
-    wakes: BTreeSet<(Timestamp, u32)>,
+    wakes: Wakes,
+}
+
+/// Groups to be served, and when: each at most once. Of several at the same time, in the order in which they were woken.
+#[derive(Debug, Default)]
+struct Wakes {
+    queue: BTreeSet<(Timestamp, u64, u32)>,
+    woken: u64,
 }
 
 /// A producer group: it exists while it has halves or sessions.
@@ -41,7 +47,7 @@ pub(super) struct Group {
     pub recall: Timestamp,
     /// Halves that are watched.
     pub halves: usize,
-    wake: Option<Timestamp>,
+    wake: Option<(Timestamp, u64)>,
 }
 
 #[derive(Debug)]
@@ -98,8 +104,8 @@ impl Producers {
     pub fn drop_unused(&mut self, group: u32) {
         let found = self.groups.get(group);
         if found.halves == 0 && found.members.is_empty() {
-            if let Some(time) = found.wake {
-                self.wakes.remove(&(time, group));
+            if let Some((time, woken)) = found.wake {
+                self.wakes.queue.remove(&(time, woken, group));
             }
             let name = self.groups.remove(group).name;
             self.by_name.remove(&name);
@@ -170,6 +176,10 @@ impl Producers {
     pub fn take_check(&mut self, session: SessionId, half: CommitLogOffset, now: Timestamp) -> Outstanding {
         let Producers { sessions, groups, wakes, .. } = self;
         let session = sessions.get_mut(&session).expect("who is asked is there");
+        // The room goes to its groups in turn: the long line of one does not keep the others waiting.
+        if !session.groups.is_empty() {
+            session.groups.rotate_left(1);
+        }
         for group in &session.groups {
             groups.get_mut(*group).wake(*group, now, wakes);
         }
@@ -228,13 +238,13 @@ impl Producers {
     }
 
     pub fn next_wake(&self) -> Option<Timestamp> {
-        self.wakes.first().map(|(time, _)| *time)
+        self.wakes.queue.first().map(|(time, _, _)| *time)
     }
 
     /// The next group to be served by now.
     pub fn pop_wake(&mut self, now: Timestamp) -> Option<u32> {
-        let (_, group) = self.wakes.first().copied().filter(|(time, _)| *time <= now)?;
-        self.wakes.pop_first();
+        let (_, _, group) = self.wakes.queue.first().copied().filter(|(time, _, _)| *time <= now)?;
+        self.wakes.queue.pop_first();
         self.groups.get_mut(group).wake = None;
         Some(group)
     }
@@ -248,14 +258,15 @@ impl Group {
         }
     }
 
-    fn wake(&mut self, number: u32, time: Timestamp, wakes: &mut BTreeSet<(Timestamp, u32)>) {
+    fn wake(&mut self, number: u32, time: Timestamp, wakes: &mut Wakes) {
         // Without a line or without anybody to ask there is nothing to serve; whoever joins wakes the group.
-        if self.waiting.is_empty() || self.members.is_empty() || self.wake.is_some_and(|wake| wake <= time) {
+        if self.waiting.is_empty() || self.members.is_empty() || self.wake.is_some_and(|(wake, _)| wake <= time) {
             return;
         }
-        if let Some(later) = self.wake.replace(time) {
-            wakes.remove(&(later, number));
+        wakes.woken += 1;
+        if let Some((later, woken)) = self.wake.replace((time, wakes.woken)) {
+            wakes.queue.remove(&(later, woken, number));
         }
-        wakes.insert((time, number));
+        wakes.queue.insert((time, wakes.woken, number));
     }
 }

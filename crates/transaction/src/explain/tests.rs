@@ -32,7 +32,10 @@ impl Scene {
         self.checker.step(at(seconds), event, &mut out);
         for command in out {
             if let crate::Command::LogCheck { half, outcome, client } = command {
-                self.ledger.apply_check(at(seconds), &Check { half, outcome, client: &client });
+                self.ledger.apply_check(
+                    at(seconds),
+                    &Check { half, previous: CommitLogOffset::ZERO, time: Timestamp::ZERO, outcome, client: &client },
+                );
             }
         }
     }
@@ -131,7 +134,13 @@ fn a_half_behind_a_full_session_says_so() {
 fn a_half_set_aside_says_what_can_be_done() {
     let mut scene = Scene::new();
     for second in 0..15 {
-        let check = Check { half: HALF, outcome: CheckOutcome::Unknown, client: "c" };
+        let check = Check {
+            half: HALF,
+            previous: CommitLogOffset::ZERO,
+            time: Timestamp::ZERO,
+            outcome: CheckOutcome::Unknown,
+            client: "c",
+        };
         scene.ledger.apply_check(at(second), &check);
     }
     scene.ledger.apply_set_aside(HALF);

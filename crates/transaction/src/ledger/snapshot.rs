@@ -21,7 +21,7 @@ impl Ledger {
     /// three lists of names (groups, topics, clients): u32 count, then each name
     /// u64 number of halves, then each half:
     ///   u64 offset of its entry, u64 sequence, i64 stored at
-    ///   u64 record at, u32 record length, u8 bits (1 set aside, 2 record carried)
+    ///   u64 record at, u64 last entry about it, u32 record length, u8 bits (1 set aside, 2 record carried)
     ///   u32 queue, i32 tags code, u32 body crc, u32 immunity (ms, 2^32-1: not said)
     ///   u8 delay kind (0 none, 1 after ms, 2 at time), i64 delay
     ///   u32 group, u32 topic, u32 client (positions in the lists), string unique key
@@ -41,6 +41,7 @@ impl Ledger {
             out.put_u64(half.sequence.get());
             out.put_i64(half.stored_at.millis());
             out.put_u64(half.record_at.get());
+            out.put_u64(half.last_entry.get());
             out.put_u32(half.record_len);
             out.put_u8(u8::from(half.state == State::SetAside) | u8::from(half.carried) << 1);
             out.put_u32(half.queue_id);
@@ -90,7 +91,8 @@ impl Ledger {
             if ledger.order.last().is_some_and(|last| last >= half.at) {
                 return Err(CodecError::Unknown { field: "offset of a half", value: half.at.get() });
             }
-            ledger.insert(half);
+            let key_hash = ledger.keys.hash(half.unique_key.as_str());
+            ledger.insert(half, key_hash);
         }
         Ok(ledger)
     }
@@ -107,6 +109,7 @@ impl Ledger {
         let sequence = QueueOffset::new(reader.u64("sequence")?);
         let stored_at = Timestamp::from_millis(reader.i64("stored at")?);
         let record_at = CommitLogOffset::new(reader.u64("record at")?);
+        let last_entry = CommitLogOffset::new(reader.u64("last entry")?);
         let record_len = reader.u32("record length")?;
         let bits = reader.u8("half bits")?;
         if bits >= 1 << 2 {
@@ -146,6 +149,7 @@ impl Ledger {
             sequence,
             stored_at,
             record_at,
+            last_entry,
             last_check_at,
             delay,
             unique_key,

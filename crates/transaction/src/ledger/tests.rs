@@ -13,6 +13,8 @@ fn store(ledger: &mut Ledger, at_offset: u64, seconds: i64, half: &TestHalf) -> 
 
 fn decision(half: u64, sequence: u64, outcome: Outcome) -> Decision<'static> {
     Decision {
+        previous: CommitLogOffset::ZERO,
+        time: Timestamp::ZERO,
         half: offset(half),
         sequence: QueueOffset::new(sequence),
         outcome,
@@ -24,7 +26,7 @@ fn decision(half: u64, sequence: u64, outcome: Outcome) -> Decision<'static> {
 }
 
 fn check(half: u64, outcome: CheckOutcome) -> Check<'static> {
-    Check { half: offset(half), outcome, client: "10.0.0.2@9" }
+    Check { half: offset(half), previous: CommitLogOffset::ZERO, time: Timestamp::ZERO, outcome, client: "10.0.0.2@9" }
 }
 
 fn encoded(ledger: &Ledger) -> Vec<u8> {

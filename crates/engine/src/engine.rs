@@ -1,0 +1,497 @@
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+use broker::io::{Answer, Input, Output, Outputs, Push, ReadRequest, Reply, SessionId, Ticket};
+use broker::{Broker, BrokerConfig};
+use message::batch::{Batch, Sealed};
+use message::entry::TopicConfig;
+use message::{CommitLogOffset, Timestamp};
+use store::disk::Disk;
+use store::index::{Index, IndexError};
+use store::log::{AppendError, Log, LogConfig};
+use thiserror::Error;
+
+use crate::jobs::{Done, Job, JobError, Jobs, SnapshotMade};
+use crate::reads;
+use crate::retention::Retention;
+
+/// When something counts as stored.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Durability {
+    /// When it is on the disk. Survives a power cut.
+    Disk,
+    /// When it is written. Survives the end of the process; a power cut takes what was not synced yet.
+    Memory,
+}
+
+/// Where syncs happen.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Syncing {
+    /// Here, or as a job when the disk is slow: see `docs/decisions/0001-thread-layout.md`.
+    Adaptive,
+    /// Always here: one seed, one history.
+    Inline,
+}
+
+/// What the engine is told once.
+#[derive(Clone, Debug)]
+pub struct EngineConfig {
+    /// For the broker.
+    pub broker: BrokerConfig,
+    /// For the log.
+    pub log: LogConfig,
+    /// When something counts as stored.
+    pub durability: Durability,
+    /// Where syncs happen.
+    pub syncing: Syncing,
+    /// Milliseconds after which written bytes are synced, with [`Durability::Memory`].
+    pub memory_sync_ms: i64,
+    /// Milliseconds a batch nobody waits for may stay in memory.
+    pub lazy_ms: i64,
+    /// Bytes of log after which a snapshot is made.
+    pub snapshot_every: u64,
+    /// What is kept.
+    pub retention: Retention,
+}
+
+/// The broker behind a [`Sink`], for what an answer leads to.
+#[derive(Debug)]
+pub struct Behind<'a> {
+    /// The broker.
+    pub broker: &'a mut Broker,
+    /// What it wants done.
+    pub out: &'a mut Outputs,
+    /// The time of this turn.
+    pub now: Timestamp,
+}
+
+/// Where answers and pushes go.
+pub trait Sink {
+    /// Answers a request. A door whose answer takes several questions asks the next one behind it.
+    fn answer(&mut self, behind: Behind<'_>, reply: Reply, answer: Answer);
+    /// Tells a client something it did not ask for; false if its connection is gone or does not take it.
+    fn push(&mut self, session: SessionId, push: Push) -> bool;
+    /// Whether the connection takes more answers now: those who do not read wait with their reads.
+    fn takes_more(&self, session: SessionId) -> bool;
+    /// A topic was created or changed.
+    fn topic_changed(&mut self, topic: TopicConfig);
+    /// A topic is gone.
+    fn topic_gone(&mut self, topic: &str);
+    /// A key of the name server's configuration was set or, with `None`, removed.
+    fn key_value_changed(&mut self, namespace: &str, key: &str, value: Option<&str>);
+    /// A connection is to be closed.
+    fn close(&mut self, session: SessionId);
+    /// Something an operator should know.
+    fn warn(&mut self, text: String);
+}
+
+/// The engine cannot go on: only a restart, which reads the log anew, can.
+#[derive(Debug, Error)]
+pub enum Fatal {
+    /// The log holds something that cannot be applied.
+    #[error(
+        "the log cannot be applied, so the state is not what the log says: {0}; stop, and run `tandem store verify`"
+    )]
+    Apply(String),
+    /// A batch is longer than a segment.
+    #[error("a batch of {len} bytes does not fit into a segment; raise store.segment_size or lower limits.batch_bytes")]
+    Batch {
+        /// Its length.
+        len: u64,
+    },
+}
+
+/// Memory a batch keeps from turn to turn.
+const BATCH_KEEP: usize = 4 << 20;
+
+/// One broker and its log.
+pub struct Engine {
+    pub(crate) config: EngineConfig,
+    pub(crate) disk: Arc<dyn Disk>,
+    pub(crate) broker: Broker,
+    pub(crate) log: Log,
+    pub(crate) index: Index,
+    pub(crate) out: Outputs,
+    /// The batch that is written and waits for its sync.
+    pub(crate) written: Option<(CommitLogOffset, Batch)>,
+    spare_batch: Batch,
+    pub(crate) jobs: Jobs,
+    /// Reads of connections that take no more answers for now.
+    parked: HashMap<SessionId, VecDeque<(Ticket, ReadRequest)>>,
+    lazy_since: Option<Timestamp>,
+    pub(crate) synced_at: Timestamp,
+    list: Vec<Output>,
+}
+
+impl Engine {
+    pub(crate) fn assemble(
+        config: EngineConfig,
+        disk: Arc<dyn Disk>,
+        broker: Broker,
+        log: Log,
+        index: Index,
+        jobs: Jobs,
+        now: Timestamp,
+    ) -> Self {
+        Engine {
+            config,
+            disk,
+            broker,
+            log,
+            index,
+            out: Outputs::new(),
+            written: None,
+            spare_batch: Batch::new(),
+            jobs,
+            parked: HashMap::new(),
+            lazy_since: None,
+            synced_at: now,
+            list: Vec::new(),
+        }
+    }
+
+    /// The broker, to ask.
+    pub fn broker(&self) -> &Broker {
+        &self.broker
+    }
+
+    /// The broker and its outputs, to hand it inputs; [`Engine::settle`] does what comes of them.
+    pub fn broker_mut(&mut self) -> (&mut Broker, &mut Outputs) {
+        (&mut self.broker, &mut self.out)
+    }
+
+    /// The log, to ask.
+    pub fn log(&self) -> &Log {
+        &self.log
+    }
+
+    /// The index, to ask.
+    pub fn index(&self) -> &Index {
+        &self.index
+    }
+
+    /// Hands the broker one input.
+    pub fn handle(&mut self, now: Timestamp, input: Input<'_>) {
+        if let Input::Gone(session) = &input {
+            self.parked.remove(session);
+        }
+        self.broker.handle(now, input, &mut self.out);
+    }
+
+    /// Before the inputs of a turn: how much may be stored, and what is due.
+    pub fn begin_turn(&mut self, now: Timestamp) {
+        // While segments are prepared in time there is always room for more; a full disk leaves what is prepared.
+        let room =
+            if self.log.disk_full() { self.log.room(self.config.broker.limits.batch_bytes as u64) } else { u64::MAX };
+        self.broker.set_room(room);
+        if self.broker.next_deadline().is_some_and(|due| due <= now) {
+            self.broker.handle(now, Input::Tick, &mut self.out);
+        }
+    }
+
+    /// When [`Engine::begin_turn`] is wanted next, if nothing else happens.
+    pub fn next_deadline(&self, now: Timestamp) -> Option<Timestamp> {
+        let lazy = self.lazy_since.map(|since| since.plus_ms(self.config.lazy_ms));
+        let memory = (self.config.durability == Durability::Memory && self.log.synced() < self.log.written())
+            .then(|| self.synced_at.plus_ms(self.config.memory_sync_ms));
+        [self.broker.next_deadline(), lazy, memory, self.jobs.next_deadline(now)].into_iter().flatten().min()
+    }
+
+    /// Does what came of the inputs: reads, commits, answers; until nothing is left to do for now.
+    ///
+    /// # Errors
+    /// See [`Fatal`]: the engine must not be used any more.
+    pub fn settle(&mut self, now: Timestamp, sink: &mut dyn Sink) -> Result<(), Fatal> {
+        self.resume_parked(now, sink);
+        loop {
+            self.drain(now, sink)?;
+            self.broker.end_turn(&mut self.out);
+            if !self.commit(now, sink)? {
+                break;
+            }
+        }
+        if self.config.durability == Durability::Memory {
+            self.sync_memory(now, sink);
+        }
+        Ok(())
+    }
+
+    fn drain(&mut self, now: Timestamp, sink: &mut dyn Sink) -> Result<(), Fatal> {
+        while !self.out.list.is_empty() {
+            let mut list = std::mem::replace(&mut self.out.list, std::mem::take(&mut self.list));
+            for output in list.drain(..) {
+                self.do_output(now, output, sink)?;
+            }
+            self.list = list;
+        }
+        Ok(())
+    }
+
+    fn do_output(&mut self, now: Timestamp, output: Output, sink: &mut dyn Sink) -> Result<(), Fatal> {
+        match output {
+            Output::Answer(reply, answer) => {
+                let behind = Behind { broker: &mut self.broker, out: &mut self.out, now };
+                sink.answer(behind, reply, answer);
+            }
+            Output::Push(push, session, what) => {
+                let ok = sink.push(session, what);
+                self.broker.handle(now, Input::Sent { push, ok }, &mut self.out);
+            }
+            Output::Read(ticket, request) => {
+                if let ReadRequest::Pull(pull) = &request {
+                    if !sink.takes_more(pull.session) {
+                        self.parked.entry(pull.session).or_default().push_back((ticket, request));
+                        return Ok(());
+                    }
+                }
+                self.read(now, ticket, &request);
+            }
+            Output::TopicChanged(topic) => sink.topic_changed(topic),
+            Output::TopicGone(topic) => sink.topic_gone(&topic),
+            Output::KeyValueChanged { namespace, key, value } => {
+                sink.key_value_changed(&namespace, &key, value.as_deref());
+            }
+            Output::Close(session) => sink.close(session),
+            Output::Fatal(why) => return Err(Fatal::Apply(why)),
+        }
+        Ok(())
+    }
+
+    fn read(&mut self, now: Timestamp, ticket: Ticket, request: &ReadRequest) {
+        let outcome = reads::execute(&self.log, &self.index, request);
+        self.broker.handle(now, Input::ReadDone { ticket, outcome }, &mut self.out);
+    }
+
+    /// Goes on with reads whose connections take answers again.
+    fn resume_parked(&mut self, now: Timestamp, sink: &mut dyn Sink) {
+        if self.parked.is_empty() {
+            return;
+        }
+        let ready: Vec<SessionId> = self.parked.keys().copied().filter(|session| sink.takes_more(*session)).collect();
+        for session in ready {
+            if let Some(mut reads) = self.parked.remove(&session) {
+                if let Some((ticket, request)) = reads.pop_front() {
+                    self.read(now, ticket, &request);
+                }
+                // One at a time: its answer may fill the buffer again.
+                if !reads.is_empty() {
+                    self.parked.insert(session, reads);
+                }
+            }
+        }
+    }
+
+    /// Whether reads wait for a connection that takes answers again.
+    pub fn has_parked(&self) -> bool {
+        !self.parked.is_empty()
+    }
+
+    /// Writes the proposals of this turn, makes them durable and applies them. False when there is nothing to do now.
+    fn commit(&mut self, now: Timestamp, sink: &mut dyn Sink) -> Result<bool, Fatal> {
+        if self.out.batch.is_empty() || self.written.is_some() {
+            return Ok(false);
+        }
+        let since = *self.lazy_since.get_or_insert(now);
+        if !self.out.urgent && now.since_ms(since) < self.config.lazy_ms {
+            return Ok(false);
+        }
+        self.lazy_since = None;
+        self.out.urgent = false;
+        let mut batch = std::mem::replace(&mut self.out.batch, std::mem::take(&mut self.spare_batch));
+        let at = match self.log.append(&mut batch) {
+            Ok(at) => at,
+            Err(AppendError::TooLong { len, .. }) => return Err(Fatal::Batch { len }),
+            Err(AppendError::Full { .. }) => {
+                self.lose(now, "the disk is full: nothing of this was stored; free space and try again");
+                self.recycle(batch);
+                return Ok(true);
+            }
+            Err(AppendError::Poisoned(error)) => {
+                self.poisoned(now, &error.to_string(), sink);
+                self.recycle(batch);
+                return Ok(true);
+            }
+        };
+        if self.config.durability == Durability::Memory {
+            self.apply(now, at, batch, sink);
+            return Ok(true);
+        }
+        self.written = Some((at, batch));
+        if self.config.syncing == Syncing::Adaptive && self.jobs.sync_elsewhere() {
+            if let Some(job) = self.log.begin_sync() {
+                self.jobs.push(Job::Sync(job));
+                return Ok(false);
+            }
+        }
+        let done = self.log.begin_sync().map(|job| self.jobs.time_sync(|| job.run()));
+        if let Some(done) = done {
+            self.sync_done(now, done, sink);
+        }
+        Ok(true)
+    }
+
+    pub(crate) fn sync_done(&mut self, now: Timestamp, done: store::log::SyncDone, sink: &mut dyn Sink) {
+        self.synced_at = now;
+        match self.log.finish_sync(done) {
+            Ok(synced) => {
+                if let Some((at, batch)) = self.written.take() {
+                    assert!(at.plus(batch.framed_len() as u64) <= synced, "a sync covers what was written before it");
+                    self.apply(now, at, batch, sink);
+                }
+            }
+            Err(error) => {
+                if let Some((_, batch)) = self.written.take() {
+                    self.recycle(batch);
+                }
+                self.poisoned(now, &error.to_string(), sink);
+            }
+        }
+    }
+
+    /// Indexes and applies a batch that is durable. Consumers see it from here on, and not before.
+    fn apply(&mut self, now: Timestamp, at: CommitLogOffset, batch: Batch, sink: &mut dyn Sink) {
+        let sealed = Sealed::of(&batch, at);
+        for (frame, payload) in sealed.entries() {
+            if let Err(error) = self.index.apply(frame, batch.time(), payload) {
+                sink.warn(error.to_string());
+            }
+        }
+        self.broker.handle(now, Input::Committed(sealed), &mut self.out);
+        self.recycle(batch);
+    }
+
+    fn recycle(&mut self, mut batch: Batch) {
+        batch.clear(BATCH_KEEP);
+        self.spare_batch = batch;
+    }
+
+    fn lose(&mut self, now: Timestamp, reason: &str) {
+        self.broker.handle(now, Input::Lost { reason }, &mut self.out);
+    }
+
+    /// A write or sync failed: nobody knows what is on the disk, so nothing is stored until a restart has looked.
+    fn poisoned(&mut self, now: Timestamp, error: &str, sink: &mut dyn Sink) {
+        let reason = format!("the log has failed and takes nothing until the broker is restarted: {error}");
+        sink.warn(reason.clone());
+        self.broker.set_unavailable(reason.clone());
+        self.lose(now, &reason);
+    }
+
+    fn sync_memory(&mut self, now: Timestamp, sink: &mut dyn Sink) {
+        let due = now.since_ms(self.synced_at) >= self.config.memory_sync_ms;
+        if !due || self.log.synced() == self.log.written() {
+            return;
+        }
+        if let Some(job) = self.log.begin_sync() {
+            match self.config.syncing {
+                Syncing::Adaptive => self.jobs.push(Job::Sync(job)),
+                Syncing::Inline => {
+                    let done = job.run();
+                    self.sync_done(now, done, sink);
+                }
+            }
+        }
+    }
+
+    /// Takes a job back that was run.
+    ///
+    /// # Errors
+    /// See [`Fatal`].
+    pub fn done(&mut self, now: Timestamp, done: Done, sink: &mut dyn Sink) -> Result<(), Fatal> {
+        match done {
+            Done::Sync(done, took) => {
+                self.jobs.sync_took(took);
+                self.sync_done(now, done, sink);
+            }
+            Done::Chore(done) => match self.log.finish_chore(done) {
+                Ok(outcome) => self.jobs.chore_done(outcome, now),
+                Err(error) => {
+                    self.jobs.chore_failed(now);
+                    sink.warn(format!(
+                        "{error}: {}",
+                        std::error::Error::source(&error).map_or(String::new(), ToString::to_string)
+                    ));
+                }
+            },
+            Done::Snapshot(result) => self.snapshot_done(now, *result, sink),
+            Done::Checkpoint(result) => {
+                if let Err(error) = *result {
+                    sink.warn(format!("the index was not saved: {error}"));
+                }
+            }
+        }
+        self.settle(now, sink)
+    }
+
+    fn snapshot_done(&mut self, now: Timestamp, result: Result<SnapshotMade, JobError>, sink: &mut dyn Sink) {
+        match result {
+            Ok(made) => {
+                self.jobs.snapshot_made(made.at);
+                self.jobs.log_needed_from = made.oldest;
+                self.save_index(sink);
+                self.retain(now);
+            }
+            Err(error) => {
+                self.jobs.snapshot_failed(now);
+                sink.warn(format!("no snapshot was made, the log is kept: {error}"));
+            }
+        }
+    }
+
+    /// Has the index saved as it is now. It must not know more than the log after a power cut.
+    fn save_index(&mut self, sink: &mut dyn Sink) {
+        let applied = self.broker.state().applied;
+        if applied > self.log.synced() {
+            return;
+        }
+        match self.index.begin_checkpoint(applied) {
+            Ok(checkpoint) => self.jobs.push(Job::Checkpoint(Box::new(checkpoint))),
+            Err(IndexError::Busy) => {}
+            Err(error) => sink.warn(format!("the index cannot be saved: {error}")),
+        }
+    }
+
+    /// Whether a batch waits for its sync.
+    pub fn is_syncing(&self) -> bool {
+        self.written.is_some()
+    }
+
+    /// Work to be run elsewhere, if there is any. To be asked after each turn until there is none.
+    pub fn next_job(&mut self, now: Timestamp) -> Option<Job> {
+        self.retain_if_due(now);
+        let applied = self.broker.state().applied;
+        let wants_snapshot = applied.get().saturating_sub(self.jobs.snapshot_at().get()) >= self.config.snapshot_every;
+        if wants_snapshot && self.log.poisoned().is_none() {
+            // A snapshot never gets ahead of what is durable, or a power cut would leave it without its log.
+            let to = applied.min(self.log.synced());
+            self.jobs.want_snapshot(&self.disk, self.log.view(), to, now);
+        }
+        if self.jobs.wants_chore(now) {
+            if let Some(chore) = self.log.chore() {
+                self.jobs.push(Job::Chore(chore));
+                self.jobs.chore_out();
+            }
+        }
+        self.jobs.pop()
+    }
+
+    /// The last thing before the end of the process: everything is made durable, and the next start finds a snapshot.
+    ///
+    /// # Errors
+    /// What could not be done; the log is complete all the same unless it was the log that failed.
+    pub fn close(&mut self, now: Timestamp, sink: &mut dyn Sink) -> Result<(), String> {
+        self.broker.flush_all(&mut self.out);
+        self.settle(now, sink).map_err(|error| error.to_string())?;
+        if let Some((at, batch)) = self.written.take() {
+            self.log.sync().map_err(|error| error.to_string())?;
+            self.apply(now, at, batch, sink);
+            self.settle(now, sink).map_err(|error| error.to_string())?;
+        }
+        self.log.sync().map_err(|error| error.to_string())?;
+        let mut state = Vec::new();
+        self.broker.state().encode(&mut state);
+        let at = self.broker.state().applied;
+        store::snapshot::write(&*self.disk, at, self.broker.state().time, &state).map_err(|error| error.to_string())?;
+        self.index.checkpoint(at).map_err(|error| error.to_string())
+    }
+}

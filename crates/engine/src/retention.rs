@@ -1,0 +1,70 @@
+use message::{CommitLogOffset, Timestamp};
+
+use crate::engine::Engine;
+
+/// How long messages are kept.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Retention {
+    /// Milliseconds a message can be read at least.
+    pub age_ms: i64,
+    /// Bytes of log beyond which the oldest go before their time; `None` for no bound.
+    pub size: Option<u64>,
+}
+
+/// Milliseconds between two looks at what may go.
+const ROUND_MS: i64 = 10_000;
+
+impl Engine {
+    /// Looks now and then which segments may go.
+    pub(crate) fn retain_if_due(&mut self, now: Timestamp) {
+        if now >= self.jobs.retention_not_before {
+            self.retain(now);
+        }
+    }
+
+    /// Gives up segments that nobody needs any more.
+    ///
+    /// A segment goes when all that became visible in it, and all that links into it, has expired; when two snapshots
+    /// stand behind it; and when the undecided halves and delayed messages in it have been stored again elsewhere.
+    pub(crate) fn retain(&mut self, now: Timestamp) {
+        self.jobs.retention_not_before = now.plus_ms(ROUND_MS);
+        if self.log.poisoned().is_some() {
+            return;
+        }
+        let Some(wanted) = self.expired_until(now) else { return };
+        let limit = self.jobs.log_needed_from.min(self.log.synced());
+        let Some(cut) = self.closed_under_links(wanted.min(limit)) else { return };
+        // What is carried now is behind the newest snapshot: the next round finds it covered.
+        if self.broker.carry_before(cut, &mut self.out) > 0 {
+            return;
+        }
+        let start = self.log.drop_before(cut);
+        self.index.trim(start);
+    }
+
+    /// The end of the last segment that age or size lets go.
+    fn expired_until(&self, now: Timestamp) -> Option<CommitLogOffset> {
+        let segments = self.log.segments();
+        let total = self.log.written().get() - self.log.start().get();
+        let mut expired = None;
+        for segment in &segments[..segments.len().saturating_sub(1)] {
+            let old = segment.last_time.is_some_and(|last| now.since_ms(last) > self.config.retention.age_ms);
+            let left = total - (segment.end.get() - self.log.start().get());
+            let surplus = self.config.retention.size.is_some_and(|size| left >= size);
+            if !old && !surplus {
+                break;
+            }
+            expired = Some(segment.end);
+        }
+        expired
+    }
+
+    /// The largest end of a segment, at most `wanted`, such that nothing that stays links to before it.
+    fn closed_under_links(&self, wanted: CommitLogOffset) -> Option<CommitLogOffset> {
+        let segments = self.log.segments();
+        let mut ends: Vec<CommitLogOffset> =
+            segments[..segments.len().saturating_sub(1)].iter().map(|segment| segment.end).collect();
+        ends.retain(|end| *end <= wanted);
+        ends.into_iter().rev().find(|end| self.index.linked_until(self.log.start()..*end) < *end)
+    }
+}

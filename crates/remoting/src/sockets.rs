@@ -1,0 +1,562 @@
+//! Connections: accepted, read frame by frame, written once a turn. The only place that touches a socket.
+//!
+//! One thread polls all of them (see `docs/decisions/0001-thread-layout.md`). Frames are scanned where they were read;
+//! only an unfinished one is copied. What a slow reader does not take is bounded: requests of a connection whose
+//! answers pile up wait in the kernel's buffers until it reads.
+
+use std::io::{self, Read, Write};
+use std::net::{Shutdown, SocketAddr};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use broker::io::SessionId;
+use mio::net::{TcpListener, TcpStream};
+use mio::{Events, Interest, Poll, Token, Waker};
+use protocol::frame::{self, Frame};
+
+/// Limits of all connections together and of each.
+#[derive(Clone, Debug)]
+pub struct SocketLimits {
+    /// Connections at a time; more are closed as soon as they are accepted.
+    pub connections: usize,
+    /// Longest frame, in bytes, its length field not counted.
+    pub frame_size: usize,
+    /// Bytes of answers a connection may leave unread before its requests wait.
+    pub send_buffer: usize,
+    /// Bytes of unfinished frames of all connections together; beyond it the connection that asks for more is closed.
+    pub receive_buffers: usize,
+    /// A connection on which nothing came or went for so long is closed.
+    pub idle: Duration,
+}
+
+/// Which of the listeners a connection came by.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ListenerId(pub usize);
+
+/// What a connection has to say.
+#[derive(Debug)]
+pub enum Event<'a> {
+    /// It was accepted.
+    Opened {
+        /// Its name from now on.
+        session: SessionId,
+        /// The other end.
+        peer: SocketAddr,
+        /// The listener it came by.
+        listener: ListenerId,
+    },
+    /// It sent a whole frame. What is appended to `to` is sent back.
+    Frame {
+        /// The connection.
+        session: SessionId,
+        /// The frame.
+        frame: Frame<'a>,
+        /// Its send buffer.
+        to: &'a mut Vec<u8>,
+    },
+    /// It is gone.
+    Closed {
+        /// The connection.
+        session: SessionId,
+        /// Why.
+        reason: CloseReason,
+    },
+}
+
+/// Why a connection ended.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum CloseReason {
+    /// The other end closed it.
+    Peer,
+    /// The network failed.
+    Network(io::ErrorKind),
+    /// It sent what is not a frame, or what cannot be answered.
+    Malformed(String),
+    /// Nothing came or went for too long.
+    Idle,
+    /// We closed it.
+    Us,
+}
+
+/// What the handler of a frame wants of the connection.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Verdict {
+    /// Go on.
+    Keep,
+    /// Close it: it does not speak our protocol, and why we think so.
+    Close(String),
+}
+
+#[derive(Debug)]
+struct Connection {
+    stream: TcpStream,
+    /// The beginning of a frame whose end has not come yet.
+    input: Vec<u8>,
+    output: Vec<u8>,
+    written: usize,
+    readable: bool,
+    dirty: bool,
+    last_active: u64,
+}
+
+#[derive(Debug, Default)]
+struct Slot {
+    generation: u32,
+    connection: Option<Connection>,
+}
+
+/// All connections and listeners.
+#[derive(Debug)]
+pub struct Sockets {
+    poll: Poll,
+    events: Events,
+    waker: Arc<Waker>,
+    limits: SocketLimits,
+    listeners: Vec<TcpListener>,
+    slots: Vec<Slot>,
+    free: Vec<usize>,
+    open: usize,
+    /// Connections that may have something to read.
+    ready: Vec<usize>,
+    /// Connections that have something to write.
+    dirty: Vec<usize>,
+    /// Connections that ended since the last turn.
+    ended: Vec<(SessionId, CloseReason)>,
+    accepting: bool,
+    buffered: usize,
+    scratch: Vec<u8>,
+    turn_seconds: u64,
+    swept_seconds: u64,
+}
+
+const WAKER: Token = Token(usize::MAX);
+const LISTENERS: usize = usize::MAX / 2;
+/// Bytes read from one connection before the others have their turn.
+const READ_CHUNK: usize = 256 << 10;
+/// Memory a send or receive buffer keeps when it is empty.
+const BUFFER_KEEP: usize = 16 << 10;
+/// Connections accepted in one turn.
+const ACCEPTS_PER_TURN: usize = 256;
+
+impl Sockets {
+    /// No connection and no listener yet.
+    ///
+    /// # Errors
+    /// When the operating system has no poll instance to give.
+    pub fn new(limits: SocketLimits) -> io::Result<Self> {
+        let poll = Poll::new()?;
+        let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
+        Ok(Sockets {
+            poll,
+            events: Events::with_capacity(1024),
+            waker,
+            limits,
+            listeners: Vec::new(),
+            slots: Vec::new(),
+            free: Vec::new(),
+            open: 0,
+            ready: Vec::new(),
+            dirty: Vec::new(),
+            ended: Vec::new(),
+            accepting: false,
+            buffered: 0,
+            scratch: vec![0; READ_CHUNK],
+            turn_seconds: 0,
+            swept_seconds: 0,
+        })
+    }
+
+    /// Listens on an address; port 0 lets the system choose one.
+    ///
+    /// # Errors
+    /// When the address is taken or not ours.
+    pub fn listen(&mut self, address: SocketAddr) -> io::Result<(ListenerId, SocketAddr)> {
+        let mut listener = TcpListener::bind(address)?;
+        let id = self.listeners.len();
+        self.poll.registry().register(&mut listener, Token(LISTENERS + id), Interest::READABLE)?;
+        let bound = listener.local_addr()?;
+        self.listeners.push(listener);
+        Ok((ListenerId(id), bound))
+    }
+
+    /// Ends [`Sockets::wait`] from another thread.
+    pub fn waker(&self) -> Arc<Waker> {
+        self.waker.clone()
+    }
+
+    /// Number of connections.
+    pub fn len(&self) -> usize {
+        self.open
+    }
+
+    /// Whether there is no connection.
+    pub fn is_empty(&self) -> bool {
+        self.open == 0
+    }
+
+    /// Waits until a connection has something to say, at most for `timeout`. `seconds` is any clock that does not go back.
+    ///
+    /// # Errors
+    /// When the operating system cannot poll.
+    pub fn wait(&mut self, timeout: Option<Duration>, seconds: u64) -> io::Result<()> {
+        let unread = self.ready.iter().any(|index| self.may_read(*index));
+        let timeout = if unread || self.accepting || !self.ended.is_empty() { Some(Duration::ZERO) } else { timeout };
+        match self.poll.poll(&mut self.events, timeout) {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(()),
+            Err(error) => return Err(error),
+        }
+        self.turn_seconds = seconds;
+        for event in &self.events {
+            match event.token() {
+                WAKER => {}
+                Token(token) if token >= LISTENERS => self.accepting = true,
+                Token(index) => {
+                    let Some(connection) = self.slots.get_mut(index).and_then(|slot| slot.connection.as_mut()) else {
+                        continue;
+                    };
+                    if event.is_readable() || event.is_read_closed() || event.is_error() {
+                        if !connection.readable {
+                            connection.readable = true;
+                            self.ready.push(index);
+                        }
+                    }
+                    if event.is_writable() && connection.written < connection.output.len() && !connection.dirty {
+                        connection.dirty = true;
+                        self.dirty.push(index);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn may_read(&self, index: usize) -> bool {
+        self.slots[index].connection.as_ref().is_some_and(|connection| self.has_room(connection))
+    }
+
+    fn has_room(&self, connection: &Connection) -> bool {
+        connection.output.len() - connection.written <= self.limits.send_buffer
+    }
+
+    /// Accepts, reads, and hands over what came since the last turn.
+    pub fn turn(&mut self, mut handle: impl FnMut(Event<'_>) -> Verdict) {
+        self.report_ended(&mut handle);
+        self.accept(&mut handle);
+        for index in std::mem::take(&mut self.ready) {
+            self.read(index, &mut handle);
+        }
+        self.sweep_idle();
+        self.report_ended(&mut handle);
+    }
+
+    fn report_ended(&mut self, handle: &mut impl FnMut(Event<'_>) -> Verdict) {
+        for (session, reason) in std::mem::take(&mut self.ended) {
+            handle(Event::Closed { session, reason });
+        }
+    }
+
+    fn accept(&mut self, handle: &mut impl FnMut(Event<'_>) -> Verdict) {
+        if !std::mem::take(&mut self.accepting) {
+            return;
+        }
+        for id in 0..self.listeners.len() {
+            for accepted in 0.. {
+                if accepted == ACCEPTS_PER_TURN {
+                    self.accepting = true;
+                    break;
+                }
+                match self.listeners[id].accept() {
+                    Ok((stream, peer)) => {
+                        if let Some(session) = self.add(stream) {
+                            handle(Event::Opened { session, peer, listener: ListenerId(id) });
+                        }
+                    }
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                    // The connection was gone before it was accepted, or descriptors have run out: go on with the
+                    // others; the listener says again when there is something to accept.
+                    Err(_) => break,
+                }
+            }
+        }
+    }
+
+    fn add(&mut self, mut stream: TcpStream) -> Option<SessionId> {
+        if self.open >= self.limits.connections || stream.set_nodelay(true).is_err() {
+            return None;
+        }
+        let index = self.free.pop().unwrap_or_else(|| {
+            self.slots.push(Slot::default());
+            self.slots.len() - 1
+        });
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        if self.poll.registry().register(&mut stream, Token(index), interest).is_err() {
+            self.free.push(index);
+            return None;
+        }
+        let slot = &mut self.slots[index];
+        slot.generation = slot.generation.wrapping_add(1);
+        slot.connection = Some(Connection {
+            stream,
+            input: Vec::new(),
+            output: Vec::new(),
+            written: 0,
+            readable: true,
+            dirty: false,
+            last_active: self.turn_seconds,
+        });
+        self.open += 1;
+        self.ready.push(index);
+        Some(session_id(slot.generation, index))
+    }
+
+    fn read(&mut self, index: usize, handle: &mut impl FnMut(Event<'_>) -> Verdict) {
+        let mut scratch = std::mem::take(&mut self.scratch);
+        if let Err(reason) = self.read_into(index, &mut scratch, handle) {
+            self.end(index, reason);
+        }
+        self.scratch = scratch;
+    }
+
+    fn read_into(
+        &mut self,
+        index: usize,
+        scratch: &mut [u8],
+        handle: &mut impl FnMut(Event<'_>) -> Verdict,
+    ) -> Result<(), CloseReason> {
+        let generation = self.slots[index].generation;
+        let session = session_id(generation, index);
+        let frame_size = self.limits.frame_size;
+        let room = self.limits.send_buffer;
+        let Some(connection) = self.slots[index].connection.as_mut() else { return Ok(()) };
+        // Frames that were left because answers piled up come before new ones.
+        if connection.output.len() - connection.written > room {
+            self.ready.push(index);
+            return Ok(());
+        }
+        let before = connection.input.len();
+        let got = match connection.stream.read(scratch) {
+            Ok(0) => return Err(CloseReason::Peer),
+            Ok(got) => got,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                connection.readable = false;
+                0
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => 0,
+            Err(error) => return Err(CloseReason::Network(error.kind())),
+        };
+        if connection.readable {
+            self.ready.push(index);
+        }
+        if got > 0 {
+            connection.last_active = self.turn_seconds;
+        } else if before == 0 {
+            return Ok(());
+        }
+        let mut taken = std::mem::take(&mut connection.input);
+        let bytes = if taken.is_empty() {
+            &scratch[..got]
+        } else {
+            taken.extend_from_slice(&scratch[..got]);
+            &taken[..]
+        };
+        let was_dirty = connection.output.len();
+        let mut at = 0;
+        while connection.output.len() - connection.written <= room {
+            match frame::scan(&bytes[at..], frame_size) {
+                Ok(Some(found)) => {
+                    at += found.consumed;
+                    match handle(Event::Frame { session, frame: found, to: &mut connection.output }) {
+                        Verdict::Keep => {}
+                        Verdict::Close(why) => return Err(CloseReason::Malformed(why)),
+                    }
+                }
+                Ok(None) => break,
+                Err(error) => return Err(CloseReason::Malformed(error.to_string())),
+            }
+        }
+        // Keep what is left: an unfinished frame, or frames that wait until answers are read.
+        let left = bytes.len() - at;
+        if taken.is_empty() {
+            if left > 0 {
+                taken.extend_from_slice(&scratch[at..got]);
+            }
+        } else {
+            taken.drain(..at);
+        }
+        if taken.is_empty() {
+            taken.shrink_to(BUFFER_KEEP);
+        }
+        self.buffered = self.buffered - before + taken.len();
+        connection.input = taken;
+        if connection.output.len() > was_dirty && !connection.dirty {
+            connection.dirty = true;
+            self.dirty.push(index);
+        }
+        if left > 0 && connection.output.len() - connection.written > room && !self.ready.contains(&index) {
+            self.ready.push(index);
+        }
+        if self.buffered > self.limits.receive_buffers {
+            return Err(CloseReason::Malformed(format!(
+                "unfinished requests of all clients exceed limits.in_flight_bytes ({} bytes)",
+                self.limits.receive_buffers
+            )));
+        }
+        Ok(())
+    }
+
+    /// The send buffer of a connection, to append answers to; `None` when it is gone.
+    pub fn out(&mut self, session: SessionId) -> Option<&mut Vec<u8>> {
+        let index = self.index_of(session)?;
+        let connection = self.slots[index].connection.as_mut()?;
+        if !connection.dirty {
+            connection.dirty = true;
+            self.dirty.push(index);
+        }
+        Some(&mut connection.output)
+    }
+
+    /// Bytes a connection has not read yet; `None` when it is gone.
+    pub fn unread(&self, session: SessionId) -> Option<usize> {
+        let connection = self.slots[self.index_of(session)?].connection.as_ref()?;
+        Some(connection.output.len() - connection.written)
+    }
+
+    /// Whether more answers may be put into the send buffer of a connection.
+    pub fn takes_more(&self, session: SessionId) -> bool {
+        self.unread(session).is_some_and(|unread| unread <= self.limits.send_buffer)
+    }
+
+    /// Writes what was appended since the last turn, once per connection.
+    pub fn flush(&mut self) {
+        for index in std::mem::take(&mut self.dirty) {
+            if let Err(reason) = self.write(index) {
+                self.end(index, reason);
+            }
+        }
+    }
+
+    fn write(&mut self, index: usize) -> Result<(), CloseReason> {
+        let Some(connection) = self.slots[index].connection.as_mut() else { return Ok(()) };
+        connection.dirty = false;
+        while connection.written < connection.output.len() {
+            match connection.stream.write(&connection.output[connection.written..]) {
+                Ok(0) => return Err(CloseReason::Peer),
+                Ok(count) => {
+                    connection.written += count;
+                    connection.last_active = self.turn_seconds;
+                }
+                // The poll says when it can be written again.
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(CloseReason::Network(error.kind())),
+            }
+        }
+        if connection.written == connection.output.len() {
+            connection.output.clear();
+            connection.output.shrink_to(BUFFER_KEEP);
+            connection.written = 0;
+        } else if connection.written > connection.output.len() / 2 {
+            connection.output.drain(..connection.written);
+            connection.written = 0;
+        }
+        Ok(())
+    }
+
+    /// Closes a connection.
+    pub fn close(&mut self, session: SessionId) {
+        if let Some(index) = self.index_of(session) {
+            self.end(index, CloseReason::Us);
+        }
+    }
+
+    /// Stops accepting new connections.
+    pub fn stop_listening(&mut self) {
+        for mut listener in std::mem::take(&mut self.listeners) {
+            // A listener that cannot be taken out of the poll is closed all the same when it is dropped.
+            let _ = self.poll.registry().deregister(&mut listener);
+        }
+    }
+
+    /// Ends all connections in order: what was answered is sent, then each side is told that no more comes.
+    ///
+    /// A connection that is closed while requests of its client are unread is reset, and answers that are under way are
+    /// lost with it; so what still comes is read and thrown away until the client closes too, or time is up.
+    pub fn finish(mut self, deadline: Instant) {
+        let mut closing: Vec<(TcpStream, Vec<u8>, usize)> = self
+            .slots
+            .iter_mut()
+            .filter_map(|slot| slot.connection.take())
+            .map(|connection| (connection.stream, connection.output, connection.written))
+            .collect();
+        let mut shut: Vec<TcpStream> = Vec::new();
+        while !(closing.is_empty() && shut.is_empty()) && Instant::now() < deadline {
+            closing = closing
+                .into_iter()
+                .filter_map(|(mut stream, output, mut written)| {
+                    while written < output.len() {
+                        match stream.write(&output[written..]) {
+                            Ok(0) => return None,
+                            Ok(count) => written += count,
+                            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                                return Some((stream, output, written));
+                            }
+                            Err(_) => return None,
+                        }
+                    }
+                    // A connection that is gone already has nothing left to be told.
+                    if stream.shutdown(Shutdown::Write).is_ok() {
+                        shut.push(stream);
+                    }
+                    None
+                })
+                .collect();
+            shut.retain_mut(|stream| match stream.read(&mut self.scratch) {
+                Ok(0) => false,
+                Ok(_) => true,
+                Err(error) => error.kind() == io::ErrorKind::WouldBlock,
+            });
+            if !(closing.is_empty() && shut.is_empty()) {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+        }
+    }
+
+    fn end(&mut self, index: usize, reason: CloseReason) {
+        let slot = &mut self.slots[index];
+        let Some(mut connection) = slot.connection.take() else { return };
+        self.buffered -= connection.input.len();
+        // Closing the descriptor takes it out of the poll in any case.
+        let _ = self.poll.registry().deregister(&mut connection.stream);
+        self.open -= 1;
+        self.ended.push((session_id(slot.generation, index), reason));
+        self.free.push(index);
+        self.ready.retain(|ready| *ready != index);
+        self.dirty.retain(|dirty| *dirty != index);
+    }
+
+    fn sweep_idle(&mut self) {
+        let idle = self.limits.idle.as_secs().max(1);
+        if self.turn_seconds < self.swept_seconds + idle.div_ceil(4) {
+            return;
+        }
+        self.swept_seconds = self.turn_seconds;
+        for index in 0..self.slots.len() {
+            let silent = |connection: &Connection| self.turn_seconds.saturating_sub(connection.last_active) > idle;
+            if self.slots[index].connection.as_ref().is_some_and(silent) {
+                self.end(index, CloseReason::Idle);
+            }
+        }
+    }
+
+    fn index_of(&self, session: SessionId) -> Option<usize> {
+        let index = (session.0 & u64::from(u32::MAX)) as usize;
+        let slot = self.slots.get(index)?;
+        (session_id(slot.generation, index) == session && slot.connection.is_some()).then_some(index)
+    }
+}
+
+/// The name of the connection in a slot; a slot that is used again gives another name.
+fn session_id(generation: u32, index: usize) -> SessionId {
+    SessionId(u64::from(generation) << 32 | index as u64)
+}

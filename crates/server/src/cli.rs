@@ -1,0 +1,28 @@
+//! The command line: what may be typed, and what is shown for it.
+//!
+//! - [`args`]: commands, arguments and help; [`exit`]: what the exit code says;
+//! - [`run`](mod@run): carries a command out through [`run::Doors`], which `main` implements;
+//! - [`admin`]: what is asked of a running broker, and how that may fail; [`model`]: what it answers;
+//! - [`table`] and [`json`]: the two ways in which everything is shown, for people and for programs;
+//! - [`topics`], [`groups`], [`transactions`] with [`story`], [`message`], [`store`], [`config`]: one file per group of
+//!   commands.
+
+pub mod admin;
+pub mod args;
+pub mod config;
+pub mod exit;
+pub mod groups;
+pub mod json;
+pub mod message;
+pub mod model;
+pub mod run;
+pub mod store;
+pub mod story;
+pub mod table;
+pub mod topics;
+pub mod transactions;
+
+#[cfg(test)]
+mod fake;
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,271 @@
+//! Commands that ask a broker.
+
+use serde_json::Value as Json;
+
+use super::super::exit::Exit;
+use super::super::fake::{FakeBroker, FakeDoors, transaction};
+use super::super::model::{TransactionDetail, TransactionState};
+use super::super::story;
+use super::{doors, run, run_with, told};
+
+#[test]
+fn topics_are_listed_without_those_that_nobody_made() {
+    let ran = run(&mut doors(), "topics");
+    assert_eq!(
+        ran.out,
+        "TOPIC   KIND      QUEUES  MESSAGES  OPEN  LAST MESSAGE\n\
+         orders  ordinary       1         5     3  2023-11-14T22:13:20.000Z\n\
+         1 retry, dead letter and system topics are not shown (list --all)\n"
+    );
+    assert_eq!(run(&mut doors(), "--json topics list").out, run(&mut doors(), "topics --json list").out);
+    assert!(run(&mut doors(), "topics list --all").out.contains("%RETRY%cart"));
+    let json = run(&mut doors(), "topics list --all --json").json();
+    assert_eq!(json["topics"][1]["kind"], "retry");
+    assert_eq!(json["topics"][0]["last_message_at_ms"], 1_700_000_000_000_i64);
+    let mut empty = FakeDoors { broker: Some(FakeBroker::default()), ..FakeDoors::default() };
+    assert!(run(&mut empty, "topics").out.contains("tandem topics create NAME"));
+    assert_eq!(run(&mut empty, "topics --json").json()["topics"], serde_json::json!([]));
+}
+
+#[test]
+fn a_topic_is_shown_with_queues_and_groups() {
+    let ran = run(&mut doors(), "topics show orders");
+    assert_eq!(
+        ran.out,
+        "topic orders
+  kind        ordinary
+  queues      1
+  messages    5
+  open        3 transactions
+  attributes  message.type=TRANSACTION
+
+  QUEUE  FIRST  NEXT  MESSAGES  LAST MESSAGE
+      0      7    12         5  2023-11-14T22:13:20.000Z
+
+  GROUP  MEMBERS  LAG
+  cart         0    2
+"
+    );
+    let json = run(&mut doors(), "topics show orders --json").json();
+    assert_eq!(json["name"], "orders");
+    assert_eq!(json["queues"][0]["next_offset"], 12);
+    let ran = run(&mut doors(), "topics show order");
+    assert_eq!(ran.exit, Exit::NotFound);
+    assert_eq!(ran.err, "error: topic \"order\" does not exist; `tandem topics list --all` lists those that do\n");
+}
+
+#[test]
+fn topics_are_created_and_deleted() {
+    let mut doors = doors();
+    assert_eq!(run(&mut doors, "topics create bills --queues 4").out, "created topic bills with 4 queues\n");
+    let ran = run(&mut doors, "topics delete orders");
+    assert_eq!(ran.exit, Exit::Failed);
+    assert!(ran.err.starts_with("error: the broker refuses: orders has 3 undecided transactions"), "{}", ran.err);
+    assert!(run(&mut doors, "topics delete orders --force").out.contains("3 undecided transactions set aside"));
+    assert_eq!(run(&mut doors, "topics delete orders --force --json").json()["set_aside"], 3);
+    assert_eq!(told(&doors), ["create bills with 4", "delete orders", "delete orders"]);
+}
+
+#[test]
+fn groups_are_listed_shown_and_deleted() {
+    let mut doors = doors();
+    assert_eq!(
+        run(&mut doors, "groups").out,
+        "GROUP  MEMBERS  TOPICS  LAG  DEAD LETTERS\ncart         1       1    2             1\n"
+    );
+    assert_eq!(run(&mut doors, "groups list --json").json()["groups"][0]["dead_letters"], 1);
+    assert_eq!(
+        run(&mut doors, "groups show cart").out,
+        "group cart
+  lag           2 messages
+  dead letters  1
+  retries       16 before a message becomes a dead letter
+
+  MEMBER         ADDRESS         LANGUAGE  VERSION
+  10.0.0.5@4711  10.0.0.5:51234  JAVA      5.3.0
+
+  TOPIC   QUEUE  OFFSET  NEXT  LAG
+  orders      0      10    12    2
+"
+    );
+    assert_eq!(run(&mut doors, "groups show car").exit, Exit::NotFound);
+    assert_eq!(run(&mut doors, "groups delete cart").exit, Exit::Ok);
+    assert_eq!(told(&doors), ["delete group cart"]);
+}
+
+#[test]
+fn transactions_are_listed_page_after_page_with_the_totals() {
+    let ran = run(&mut doors(), "transactions");
+    assert_eq!(
+        ran.out,
+        "TRANSACTION  STATE        AGE  GROUP   TOPIC   KEYS  UNKNOWN  NEXT CHECK
+T1           undecided    42s  payers  orders  O-1         1  in 24s
+T2           set-aside    42s  payers  orders  O-1         1  -
+T3           committed    42s  payers  orders  O-1         1  -
+T4           rolled-back  42s  payers  orders  O-1         1  -
+4 shown; the broker has 1 undecided, 1 set aside
+"
+    );
+    assert!(
+        run(&mut doors(), "transactions list --limit 3").out.contains("the oldest 3 that fit are shown (list --limit)")
+    );
+    let json = run(&mut doors(), "transactions list --limit 3 --json").json();
+    assert_eq!(json["transactions"].as_array().unwrap().len(), 3);
+    assert_eq!(json["more"], true);
+    assert_eq!(json["undecided"], 1);
+    let ran = run(&mut doors(), "transactions list --state set-aside --older-than 1h");
+    assert_eq!(
+        ran.out,
+        "none shown: no transaction fits what was asked for; the broker has 1 undecided, 1 set aside\n"
+    );
+    let json = run(&mut doors(), "transactions list --state set-aside --group payers --topic orders --json").json();
+    assert_eq!(json["transactions"][0]["id"], "T2");
+    assert_eq!(json["more"], false);
+}
+
+#[test]
+fn the_life_of_a_committed_transaction_is_told() {
+    let ran = run(&mut doors(), "transactions show T3");
+    assert_eq!(
+        ran.out,
+        "transaction T3  committed
+  offset id  OFFSETT3
+  group      payers, 2 producers online
+  topic      orders, queue 3
+  tag        paid
+  keys       O-1
+  size       312 bytes
+  stored     2023-11-14T22:12:38.000Z
+
+  AFTER  WHAT
+   +0ms  stored     by 10.0.0.5@4711, at 4096 of the log
+   +11s  asked      10.0.0.5@4711, which did not answer in time
+   +36s  asked      10.0.0.5@4711, which answered UNKNOWN (1 of 15)
+   +40s  committed  by 10.0.0.5@4711, which was asked
+   +40s  visible    in orders, queue 3, offset 17, at 8192 of the log
+
+it is committed, and its message is in orders, queue 3, offset 17
+"
+    );
+    let json = run(&mut doors(), "transactions show OFFSETT3 --json").json();
+    assert_eq!(json["state"], "committed");
+    assert_eq!(json["timeline"][1]["event"], "checked");
+    assert_eq!(json["timeline"][1]["answer"], "silent");
+    assert_eq!(json["timeline"][4]["queue"], 3);
+    assert!(json["explanation"].as_str().unwrap().starts_with("it is committed"));
+}
+
+#[test]
+fn why_a_transaction_is_undecided_is_said_in_plain_words() {
+    let explained = |change: &dyn Fn(&mut TransactionDetail)| {
+        let mut detail = transaction("T1", TransactionState::Undecided);
+        change(&mut detail);
+        story::explanation(&detail)
+    };
+    assert_eq!(
+        explained(&|_| {}),
+        "nobody has decided for 42s; 2 producers of payers online. The next check is in 24s; 1 of 15 were answered UNKNOWN"
+    );
+    assert_eq!(
+        explained(&|detail| detail.row.producers_online = 0),
+        "nobody has decided for 42s; no producer of payers is online. The first one that connects is asked at once; until \
+         then nothing counts against it"
+    );
+    assert!(explained(&|detail| detail.unanswered = 1).ends_with("1 check is out, not answered yet"));
+    assert!(explained(&|detail| detail.row.next_check_at_ms = Some(0)).contains("A check is due now"));
+    let set_aside = story::explanation(&transaction("T2", TransactionState::SetAside));
+    assert!(set_aside.contains("tandem transactions resolve T2 --commit, --rollback or --resume"), "{set_aside}");
+}
+
+#[test]
+fn a_transaction_is_resolved_by_hand_with_name_and_reason() {
+    let mut doors = doors();
+    let ran = run(&mut doors, "transactions resolve T2 --commit --reason 'row 42 is paid'");
+    assert_eq!(ran.out, "T2 is committed by ada; `tandem transactions show T2` tells the rest\n");
+    let json = run(&mut doors, "transactions resolve T2 --resume --reason back --by bob --json").json();
+    assert_eq!((&json["done"], &json["before"], &json["by"]), (&true.into(), &"set-aside".into(), &"bob".into()));
+    assert_eq!(run(&mut doors, "transactions resolve T1 --rollback --reason no").exit, Exit::Ok);
+    assert_eq!(
+        told(&doors),
+        ["commit OFFSETT2 by ada: row 42 is paid", "resume OFFSETT2 by bob: back", "rollback OFFSETT1 by ada: no"]
+    );
+}
+
+#[test]
+fn a_dry_run_tells_and_does_nothing() {
+    let mut doors = doors();
+    let ran = run(&mut doors, "transactions resolve T2 --commit --reason x --dry-run");
+    assert_eq!(ran.out, "T2 is set-aside; --commit would deliver its message to orders\n");
+    let json = run(&mut doors, "transactions resolve T2 --commit --reason x --dry-run --json").json();
+    assert_eq!((&json["needed"], &json["done"]), (&true.into(), &false.into()));
+    assert_eq!(run(&mut doors, "transactions resolve T4 --commit --reason x --dry-run").exit, Exit::Failed);
+    assert_eq!(told(&doors), Vec::<String>::new());
+}
+
+#[test]
+fn a_decision_is_final_and_a_repeat_is_nothing_to_do() {
+    let mut doors = doors();
+    let ran = run(&mut doors, "transactions resolve T3 --commit --reason x");
+    assert_eq!((ran.exit, ran.out.as_str()), (Exit::Ok, "T3 is committed already; nothing to do\n"));
+    let ran = run(&mut doors, "transactions resolve T3 --rollback --reason x");
+    assert_eq!(ran.exit, Exit::Failed);
+    assert!(ran.err.contains("T3 is committed and a decision is final: it cannot be rolled back"), "{}", ran.err);
+    assert_eq!(run(&mut doors, "transactions resolve T3 --resume --reason x").exit, Exit::Failed);
+    assert!(run(&mut doors, "transactions resolve T1 --resume --reason x").out.contains("nothing to do"));
+    assert_eq!(run(&mut doors, "transactions resolve T9 --commit --reason x").exit, Exit::NotFound);
+    assert_eq!(told(&doors), Vec::<String>::new());
+}
+
+#[test]
+fn a_decision_by_hand_needs_a_name() {
+    let ran = run_with(&mut doors(), "transactions resolve T1 --commit --reason x", &[]);
+    assert_eq!(ran.exit, Exit::Usage);
+    assert!(ran.err.contains("--by NAME"), "{}", ran.err);
+}
+
+#[test]
+fn a_message_is_shown_with_its_body() {
+    let ran = run(&mut doors(), "message show M1 --topic orders");
+    assert_eq!(
+        ran.out,
+        "message M1
+  offset id    OFFSETM1
+  topic        orders
+  queue        3, offset 17
+  log offset   8192
+  tag          paid
+  keys         O-1
+  born         2023-11-14T22:12:37.900Z at 10.0.0.5:51234 (the producer's clock)
+  visible      2023-11-14T22:13:18.000Z
+  transaction  T1
+  flags        0 (producer's), 0x8 (protocol's)
+properties
+  KEYS  O-1
+  TAGS  paid
+body, 11 bytes
+  {\"order\":1}
+"
+    );
+    assert_eq!(run(&mut doors(), "message show OFFSETM1 --body").out, "{\"order\":1}");
+    let json = run(&mut doors(), "message show OFFSETM1 --json").json();
+    assert_eq!(json["body_text"], "{\"order\":1}");
+    assert_eq!(json["body_hex"], Json::Null);
+    let ran = run(&mut doors(), "message show M1");
+    assert_eq!(ran.exit, Exit::NotFound);
+    assert!(ran.err.contains("--topic"), "{}", ran.err);
+}
+
+#[test]
+fn a_body_that_is_no_text_or_long_or_hostile_is_shown_safely() {
+    let shown = |body: Vec<u8>, line: &str| {
+        let mut doors = doors();
+        doors.broker.as_mut().unwrap().messages[0].body = body;
+        run(&mut doors, line).out
+    };
+    assert!(shown(vec![0xFF, 0x00, 0x10], "message show OFFSETM1").ends_with("body, 3 bytes\n  ff0010\n"));
+    assert!(shown(vec![0xFF, 0x00], "message show OFFSETM1 --json").contains("\"body_hex\": \"ff00\""));
+    assert!(shown(b"\x1b[2J".to_vec(), "message show OFFSETM1").ends_with("  \\u{1b}[2J\n"));
+    let long = "ä".repeat(3000);
+    let out = shown(long.into_bytes(), "message show OFFSETM1");
+    assert!(out.contains("the first 2048 bytes are shown; all of them: --body"), "{out}");
+}

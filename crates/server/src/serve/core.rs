@@ -1,0 +1,150 @@
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use broker::io::Input;
+use engine::Engine;
+use nameserver::NameServer;
+use remoting::{CloseReason, Door, Env, Event, Facts, Sockets, Verdict};
+use store::disk::Disk;
+
+use super::clock::Clock;
+use super::sink::Doors;
+use super::stop::Stop;
+use super::workers::Workers;
+
+/// Seconds between two looks at the disk.
+const FACTS_EVERY_S: u64 = 5;
+
+/// Longest sleep: so that a missed deadline can cost no more.
+const SLEEP_MAX: Duration = Duration::from_secs(10);
+
+/// The owner of everything, and the one thread that turns.
+pub struct Core {
+    pub engine: Engine,
+    pub sockets: Sockets,
+    pub door: Door,
+    pub names: NameServer,
+    pub clock: Clock,
+    pub workers: Workers,
+    pub stop: Stop,
+    pub facts: Facts,
+    pub disk: Arc<dyn Disk>,
+    pub facts_due: u64,
+}
+
+impl Core {
+    /// Turns until a signal comes.
+    ///
+    /// # Errors
+    /// When the log cannot be applied or the sockets cannot be polled: a restart is needed.
+    pub fn run(&mut self) -> Result<()> {
+        while !self.stop.asked() {
+            self.turn()?;
+        }
+        Ok(())
+    }
+
+    fn turn(&mut self) -> Result<()> {
+        let sleep = self.sleep();
+        let seconds = self.clock.seconds();
+        self.sockets.wait(sleep, seconds).context("cannot wait for connections")?;
+        let now = self.clock.now();
+        if seconds >= self.facts_due {
+            self.look_around(seconds);
+        }
+        let Core { engine, sockets, door, names, workers, facts, .. } = self;
+        while let Some(done) = workers.take_done() {
+            engine.done(now, done, &mut Doors { sockets, door, names, facts, now })?;
+        }
+        engine.begin_turn(now);
+        for broker in names.expire(now) {
+            tracing::info!("broker {broker} has said nothing for too long and is not routed to any more");
+        }
+        door.tick(now);
+        sockets.turn(|event| match event {
+            Event::Opened { session, peer, listener: _ } => {
+                door.opened(session, peer);
+                engine.handle(now, Input::Opened { session, peer });
+                Verdict::Keep
+            }
+            Event::Frame { session, frame, to } => {
+                let (broker, out) = engine.broker_mut();
+                let mut env = Env { broker, names: &mut *names, out, facts, now };
+                match door.request(&mut env, session, &frame, to) {
+                    Ok(()) => Verdict::Keep,
+                    Err(error) => Verdict::Close(error.to_string()),
+                }
+            }
+            Event::Closed { session, reason } => {
+                if let CloseReason::Malformed(why) = &reason {
+                    tracing::info!(session = session.0, "connection closed: {why}");
+                }
+                door.gone(session);
+                engine.handle(now, Input::Gone(session));
+                Verdict::Keep
+            }
+        });
+        let mut doors = Doors { sockets, door, names, facts, now };
+        doors.deliver_mail();
+        engine.settle(now, &mut doors)?;
+        while let Some(job) = engine.next_job(now) {
+            workers.run(job);
+        }
+        sockets.flush();
+        Ok(())
+    }
+
+    fn sleep(&mut self) -> Option<Duration> {
+        let now = self.clock.now();
+        // A reader that makes room again is noticed by the poll, for its connection can then be written.
+        let due = [self.engine.next_deadline(now), self.door.next_deadline(), self.names.next_deadline()];
+        let due = due.into_iter().flatten().min().map(|due| self.clock.until(due));
+        // A millisecond more: the poll must not end a fraction of a millisecond before what it waits for is due.
+        Some(due.map_or(SLEEP_MAX, |due| if due.is_zero() { due } else { due + Duration::from_millis(1) }).min(SLEEP_MAX))
+    }
+
+    /// What tools ask about the process: looked up now and then.
+    fn look_around(&mut self, seconds: u64) {
+        self.facts_due = seconds + FACTS_EVERY_S;
+        self.facts.log_begin = self.engine.log().start();
+        self.facts.log_begin_time = self.engine.log().segments().first().and_then(|first| first.last_time);
+        match self.disk.space() {
+            Ok(space) => (self.facts.disk_size, self.facts.disk_free) = (space.total, space.free),
+            Err(error) => tracing::warn!("cannot ask how full the disk is: {error}"),
+        }
+    }
+
+    /// Ends in order: nothing new is taken, what was taken is answered, everything is made durable.
+    ///
+    /// # Errors
+    /// What could not be done.
+    pub fn finish(mut self, within: Duration) -> Result<()> {
+        let deadline = Instant::now() + within;
+        self.sockets.stop_listening();
+        let now = self.clock.now();
+        let mut failed = None;
+        let Core { mut engine, mut sockets, mut door, mut names, workers, facts, .. } = self;
+        let mut doors =
+            Doors { sockets: &mut sockets, door: &mut door, names: &mut names, facts: &facts, now };
+        engine.settle(now, &mut doors)?;
+        // A sync that is under way elsewhere: those who wait for it still get their answers.
+        while engine.is_syncing() && Instant::now() < deadline {
+            match workers.take_done() {
+                Some(done) => engine.done(now, done, &mut doors)?,
+                None => std::thread::sleep(Duration::from_millis(1)),
+            }
+        }
+        for done in workers.stop() {
+            engine.done(now, done, &mut doors)?;
+        }
+        if let Err(error) = engine.close(now, &mut doors) {
+            failed = Some(error);
+        }
+        sockets.finish(deadline);
+        match failed {
+            Some(error) => bail!("not everything could be written before the end: {error}"),
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,126 @@
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use anyhow::{Context, Result};
+use broker::io::Outputs;
+use engine::Engine;
+use nameserver::{Limits, NameServer, OwnBroker};
+use remoting::{Door, Facts, Sockets};
+use store::directory::DataDirectory;
+
+use super::clock::Clock;
+use super::core::Core;
+use super::settings;
+use super::stop::Stop;
+use super::workers::Workers;
+use crate::config::{Config, Loaded, units};
+
+/// Serves until SIGTERM or SIGINT.
+///
+/// # Errors
+/// What keeps it from starting or going on, and what to do about it.
+pub fn serve(loaded: &Loaded) -> Result<()> {
+    let started = Instant::now();
+    let config = &loaded.config;
+    let mut clock = Clock::new();
+    let directory = DataDirectory::open(&config.server.data)?;
+    let disk = directory.disk();
+    let mut sockets = Sockets::new(settings::sockets(config)).context("cannot poll sockets")?;
+    let addresses = Addresses::listen(config, &mut sockets)?;
+    let advertise = config.server.advertise.unwrap_or(addresses.broker);
+    let now = clock.now();
+    let (engine, opened) = Engine::open(disk.clone(), settings::engine(config, advertise), now)?;
+    for remark in &opened.remarks {
+        tracing::warn!("{remark}");
+    }
+    let own = OwnBroker {
+        cluster: config.server.cluster_name.clone(),
+        name: config.server.broker_name.clone(),
+        address: advertise,
+    };
+    let limits = Limits { brokers: config.limits.brokers as usize, ..Limits::default() };
+    let mut names = NameServer::new(own, limits, now);
+    for topic in engine.broker().state().topics.iter() {
+        names.put_own(topic.config.clone(), now);
+    }
+    for ((namespace, key), value) in &engine.broker().state().key_values {
+        names.put_key_value(namespace, key, Some(value));
+    }
+    let waker = sockets.waker();
+    let stop = Stop::on_signals(waker.clone()).context("cannot watch for signals")?;
+    let workers = Workers::start(&waker).context("cannot start worker threads")?;
+    let door = Door::new(engine.broker().config());
+    let facts = Facts {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        started: now,
+        settings: loaded.keys().map(|(key, _)| (key.name.to_owned(), key.shown(config))).collect(),
+        ..Facts::default()
+    };
+    let mut core = Core { engine, sockets, door, names, clock, workers, stop, facts, disk, facts_due: 0 };
+    let (broker, out): (_, &mut Outputs) = core.engine.broker_mut();
+    broker.bootstrap(out);
+    greet(config, &addresses, advertise, &opened, started);
+    core.run()?;
+    let asked = Instant::now();
+    core.finish(config.server.drain_timeout)?;
+    eprintln!("tandem: stopped in order in {} ms", asked.elapsed().as_millis());
+    Ok(())
+}
+
+struct Addresses {
+    nameserver: SocketAddr,
+    broker: SocketAddr,
+    vip: Option<SocketAddr>,
+}
+
+impl Addresses {
+    fn listen(config: &Config, sockets: &mut Sockets) -> Result<Self> {
+        let mut listen = |address: SocketAddr, role: &str, key: &str| {
+            sockets.listen(address).map(|(_, bound)| bound).with_context(|| {
+                format!(
+                    "cannot listen on {address} ({role}); another process has it, or it is not an address of this machine: \
+                     choose another one with {key}"
+                )
+            })
+        };
+        let nameserver = listen(config.server.nameserver_listen, "name server", "--nameserver-listen")?;
+        let broker = listen(config.server.broker_listen, "broker", "--broker-listen")?;
+        let vip = match config.server.vip_listen() {
+            Some(address) => Some(listen(address, "broker, VIP port", "--broker-listen")?),
+            None => None,
+        };
+        Ok(Addresses { nameserver, broker, vip })
+    }
+}
+
+/// What a person needs in the first second.
+fn greet(config: &Config, addresses: &Addresses, advertise: SocketAddr, opened: &engine::Opened, started: Instant) {
+    let vip = addresses.vip.map_or(String::new(), |vip| format!(" and {vip}"));
+    let advertised =
+        if advertise == addresses.broker { String::new() } else { format!(", advertised as {advertise}") };
+    let durability = match config.store.durability {
+        crate::config::Durability::Disk => "disk: what is answered is synced",
+        crate::config::Durability::Memory => "memory: a power cut loses up to the last half second",
+    };
+    eprintln!("tandem {}", env!("CARGO_PKG_VERSION"));
+    eprintln!("  name server  {}", addresses.nameserver);
+    eprintln!("  broker       {}{vip}{advertised}", addresses.broker);
+    eprintln!("  data         {}", config.server.data.display());
+    eprintln!("  durability   {durability}");
+    eprintln!("  recovered    {} in {} ms", recovered(opened), opened.millis);
+    eprintln!("tandem: ready in {} ms; stop with SIGTERM", started.elapsed().as_millis());
+}
+
+fn recovered(opened: &engine::Opened) -> String {
+    if opened.fresh {
+        return "a new store".into();
+    }
+    let cut = if opened.cut { ", a torn tail cut off" } else { "" };
+    format!(
+        "{} topics, {} undecided transactions, {} delayed messages; {} of log read behind the snapshot{cut}",
+        opened.topics,
+        opened.undecided,
+        opened.scheduled,
+        units::format_size(opened.replayed_bytes)
+    )
+}

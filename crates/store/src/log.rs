@@ -1,0 +1,502 @@
+//! The commit log: every durable fact in the order in which it happened, in segment files of `log/`.
+//!
+//! The log has one owner, who appends batches, has them synced and learns how far the log is durable. Whatever takes
+//! long is handed out as a job that may run on another thread and is handed back: a [`SyncJob`] makes durable what was
+//! written, a [`Chore`] prepares segments ahead or recycles old ones. A [`LogView`] lets other threads read.
+//!
+//! A failed write or sync poisons the log: nobody knows what is on the disk then, and a second sync that succeeds would
+//! say nothing about the bytes of the first. A full disk does not poison it, for segments are filled before they are
+//! used: what is prepared can be written whatever happens. `docs/format.md` draws the bytes.
+//!
+//! ```
+//! use std::sync::Arc;
+//! use message::{CommitLogOffset, batch::Batch};
+//! use store::disk::{Disk, FakeDisk};
+//! use store::log::{Log, LogConfig};
+//!
+//! let disk: Arc<dyn Disk> = Arc::new(FakeDisk::new(1));
+//! let (mut log, recovery) = Log::open(disk, LogConfig::default(), CommitLogOffset::ZERO)?;
+//! assert_eq!(recovery.end, CommitLogOffset::ZERO);
+//! let mut batch = Batch::new();
+//! let frame = batch.push(|payload| payload.extend_from_slice(b"a fact"));
+//! let at = log.append(&mut batch)?;
+//! assert_eq!(log.sync()?, log.written());
+//! assert_eq!(log.read_entry(at.plus(frame as u64))?, b"a fact");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod chore;
+mod error;
+mod files;
+mod recovery;
+mod scan;
+mod segment;
+mod sync;
+mod view;
+
+pub use chore::{Chore, ChoreDone, ChoreError, ChoreOutcome};
+pub use error::{AppendError, Damage, OpenError, Poisoned, ReadError};
+pub use recovery::{CutReport, Recovery};
+pub use segment::{SEGMENT_HEADER_LEN, SEGMENT_HEADER_USED};
+pub use sync::{SyncDone, SyncJob};
+pub use view::LogView;
+
+pub(crate) use error::is_full;
+pub(crate) use files::Files;
+pub(crate) use scan::{ScanError, Scanner, search};
+pub(crate) use segment::{DIR, Segment};
+
+use std::collections::{BTreeMap, VecDeque};
+use std::io;
+use std::sync::Arc;
+
+use message::batch::{BATCH_LEN_MAX, Batch};
+use message::{CommitLogOffset, Timestamp};
+
+use crate::disk::Disk;
+use chore::{End, Spare, Task};
+use segment::{encode_header, segment_path, spare_path, write_zeros};
+
+/// Sizes of the log.
+#[derive(Clone, Debug)]
+pub struct LogConfig {
+    /// Length of a segment file in bytes: a multiple of 4096, at least 8192. Opening the log reads, and may overwrite
+    /// with zeros, up to one segment. Segments of another size stay as they are until they are dropped.
+    pub segment_size: u64,
+    /// Segments kept filled ahead of the writer: what can still be written when the disk is full.
+    pub spare_segments: usize,
+    /// Bytes by which a segment grows that nobody prepared: the first of a log, and one begun on a disk without room
+    /// for a whole one.
+    pub growth: u64,
+}
+
+impl Default for LogConfig {
+    fn default() -> Self {
+        LogConfig { segment_size: 128 << 20, spare_segments: 2, growth: 1 << 20 }
+    }
+}
+
+impl LogConfig {
+    /// Longest batch that fits into a segment, framed, in bytes.
+    pub fn batch_len_max(&self) -> u64 {
+        (self.segment_size - SEGMENT_HEADER_LEN).min(BATCH_LEN_MAX as u64)
+    }
+
+    fn check(&self) -> Result<(), OpenError> {
+        if self.segment_size.is_multiple_of(4096) && (8192..=1 << 40).contains(&self.segment_size) {
+            return Ok(());
+        }
+        Err(OpenError::Config { segment_size: self.segment_size })
+    }
+
+    /// Up to where to fill a growing segment so that `needed` bytes of the file are there.
+    fn grown(&self, needed: u64, size: u64) -> u64 {
+        needed.next_multiple_of(self.growth.max(4096)).min(size)
+    }
+}
+
+/// A segment as retention sees it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct SegmentInfo {
+    /// Offset of its first byte.
+    pub base: CommitLogOffset,
+    /// Offset behind its last byte, which is where the next segment begins.
+    pub end: CommitLogOffset,
+    /// No entry in it is younger. `None` as long as nothing is known: treat it as young.
+    pub last_time: Option<Timestamp>,
+}
+
+/// The commit log, held by its one owner.
+///
+/// Invariant: `start <= synced <= written`.
+pub struct Log {
+    disk: Arc<dyn Disk>,
+    config: LogConfig,
+    /// All segments, the last of which is written to, and the end of what is written.
+    view: LogView,
+    /// Position in the last segment's file up to which its bytes are allocated.
+    filled: u64,
+    synced: CommitLogOffset,
+    last_time: Option<Timestamp>,
+    /// Time of the first batch of each segment that has one.
+    first_times: BTreeMap<CommitLogOffset, Timestamp>,
+    /// Segments written to since the last sync began.
+    unsynced: Vec<Arc<Segment>>,
+    dir_unsynced: bool,
+    syncing: bool,
+    spares: VecDeque<Spare>,
+    next_spare: u64,
+    /// Segments that retention gave up and whose files are not free yet, oldest first.
+    retired: VecDeque<Arc<Segment>>,
+    retire_failed: bool,
+    chore_out: bool,
+    disk_full: bool,
+    poisoned: Option<Poisoned>,
+}
+
+impl Log {
+    /// Opens the log in `log/` of this disk, making one if there is none, and checks every batch from `from` on.
+    ///
+    /// `from` is where the last snapshot stands: the beginning or end of a batch, known to be durable. A torn tail is
+    /// cut off. When this returns, all of the log is durable, and behind its end there are zeros.
+    ///
+    /// # Errors
+    /// See [`OpenError`].
+    pub fn open(disk: Arc<dyn Disk>, config: LogConfig, from: CommitLogOffset) -> Result<(Log, Recovery), OpenError> {
+        config.check()?;
+        let recovered = recovery::recover(&*disk, &config, from)?;
+        let recovery = recovered.recovery;
+        let log = Log {
+            disk,
+            config,
+            view: LogView { segments: Arc::new(recovered.segments), end: recovery.end },
+            filled: recovered.filled,
+            synced: recovery.end,
+            last_time: recovery.last_time,
+            first_times: recovered.first_times,
+            unsynced: Vec::new(),
+            dir_unsynced: false,
+            syncing: false,
+            next_spare: recovered.spares.iter().map(|spare| spare.number + 1).max().unwrap_or(0),
+            spares: recovered.spares.into(),
+            retired: VecDeque::new(),
+            retire_failed: false,
+            chore_out: false,
+            disk_full: false,
+            poisoned: None,
+        };
+        Ok((log, recovery))
+    }
+
+    /// Offset of the first byte that is kept.
+    pub fn start(&self) -> CommitLogOffset {
+        self.view.start()
+    }
+
+    /// Offset behind the last byte that is known to be durable.
+    pub fn synced(&self) -> CommitLogOffset {
+        self.synced
+    }
+
+    /// Offset behind the last byte written: where the next batch goes.
+    pub fn written(&self) -> CommitLogOffset {
+        self.view.end
+    }
+
+    /// Longest batch that can be appended, framed, in bytes.
+    pub fn batch_len_max(&self) -> u64 {
+        self.config.batch_len_max()
+    }
+
+    /// Seals a batch and writes it behind the last one. Returns where it begins: its frames lie that much further than
+    /// [`Batch::push`] said.
+    ///
+    /// # Errors
+    /// See [`AppendError`]. After [`AppendError::Full`] and [`AppendError::TooLong`] nothing has happened.
+    ///
+    /// # Panics
+    /// When the batch is empty or its time is before the last one's.
+    pub fn append(&mut self, batch: &mut Batch) -> Result<CommitLogOffset, AppendError> {
+        assert!(!batch.is_empty(), "an empty batch");
+        let time = batch.time();
+        assert!(self.last_time <= Some(time), "time goes back from {:?} to {time:?}", self.last_time);
+        if let Some(poisoned) = &self.poisoned {
+            return Err(poisoned.clone().into());
+        }
+        let len = batch.framed_len() as u64;
+        if len > self.batch_len_max() {
+            return Err(AppendError::TooLong { len, max: self.batch_len_max() });
+        }
+        self.make_room(len)?;
+        let at = self.view.end;
+        let bytes = batch.seal(at, self.synced, 0);
+        let segment = Arc::clone(self.active());
+        if let Err(error) = segment.file().write_at(bytes, segment.position(at)) {
+            return Err(self.poison("write to", segment.path(), &error).into());
+        }
+        self.view.end = at.plus(len);
+        self.last_time = Some(time);
+        self.first_times.entry(segment.base()).or_insert(time);
+        if self.unsynced.last().is_none_or(|last| last.base() != segment.base()) {
+            self.unsynced.push(segment);
+        }
+        Ok(at)
+    }
+
+    fn active(&self) -> &Arc<Segment> {
+        self.view.segments.last().expect("a log has at least one segment")
+    }
+
+    fn poison(&mut self, doing: &str, file: &str, error: &io::Error) -> Poisoned {
+        let poisoned = Poisoned { why: format!("{doing} {file}: {error}").into() };
+        self.poisoned = Some(poisoned.clone());
+        poisoned
+    }
+
+    /// A full disk leaves the log as it was; anything else is unknown territory.
+    fn refuse(&mut self, needed: u64, doing: &str, file: &str, error: &io::Error) -> AppendError {
+        if is_full(error) {
+            self.disk_full = true;
+            return AppendError::Full { needed };
+        }
+        self.poison(doing, file, error).into()
+    }
+
+    /// Makes the last segment one into which `len` more bytes can be written.
+    fn make_room(&mut self, len: u64) -> Result<(), AppendError> {
+        let active = Arc::clone(self.active());
+        let needed = active.position(self.view.end) + len;
+        if needed <= self.filled {
+            return Ok(());
+        }
+        // A segment that would have to grow makes way for a prepared one.
+        if needed <= active.size() && self.spares.is_empty() {
+            let to = self.config.grown(needed, active.size());
+            return match write_zeros(&**active.file(), self.filled, to) {
+                Ok(()) => {
+                    self.filled = to;
+                    Ok(())
+                }
+                Err(error) => Err(self.refuse(len, "grow", active.path(), &error)),
+            };
+        }
+        match self.spares.pop_front() {
+            Some(spare) => self.adopt(spare, len),
+            None => self.extend(len),
+        }
+    }
+
+    /// Begins a new segment in a spare one.
+    ///
+    /// The header is durable before a batch is written behind it. A crash may take the name back, and the spare one then
+    /// holds batches of offsets that are about to be used again: its header says so, and it is not used any more.
+    fn adopt(&mut self, spare: Spare, len: u64) -> Result<(), AppendError> {
+        let (base, size) = (self.view.end, self.config.segment_size);
+        let from = spare_path(spare.number);
+        let adopted = spare
+            .file
+            .write_at(&encode_header(base, size), 0)
+            .and_then(|()| spare.file.sync())
+            .and_then(|()| self.disk.rename(&from, &segment_path(base)));
+        if let Err(error) = adopted {
+            self.spares.push_front(spare);
+            return Err(self.refuse(len, "begin a segment in", &from, &error));
+        }
+        self.begin(Segment::new(base, size, spare.file), size);
+        Ok(())
+    }
+
+    /// Begins a new segment that grows.
+    fn extend(&mut self, len: u64) -> Result<(), AppendError> {
+        let (base, size) = (self.view.end, self.config.segment_size);
+        let filled = self.config.grown(SEGMENT_HEADER_LEN + len, size);
+        match Segment::create(&*self.disk, base, size, filled) {
+            Ok(segment) => {
+                self.begin(segment, filled);
+                Ok(())
+            }
+            Err(error) => Err(self.refuse(len, "create", &segment_path(base), &error)),
+        }
+    }
+
+    /// Goes on in this segment. One that is empty is replaced: the new file has taken its name.
+    fn begin(&mut self, segment: Segment, filled: u64) {
+        let segments = Arc::make_mut(&mut self.view.segments);
+        segments.pop_if(|last| last.base() == segment.base());
+        segments.push(Arc::new(segment));
+        self.filled = filled;
+        self.dir_unsynced = true;
+    }
+
+    /// Bytes that can be appended for sure, whatever the disk does about space, in batches of at most `batch_len_max`.
+    ///
+    /// A batch does not span segments, so that up to one batch less a byte of each prepared segment cannot be counted
+    /// on. When [`Log::disk_full`] says so too, an owner that keeps a reserve stops taking what can be refused.
+    pub fn room(&self, batch_len_max: u64) -> u64 {
+        let wasted = batch_len_max.saturating_sub(1);
+        let active = self.filled - self.active().position(self.view.end);
+        let spare = (self.config.segment_size - SEGMENT_HEADER_LEN).saturating_sub(wasted);
+        active.saturating_sub(wasted) + spare * self.spares.len() as u64
+    }
+
+    /// Whether the disk had no room the last time it was asked for some. Chores find out when it has again.
+    pub fn disk_full(&self) -> bool {
+        self.disk_full
+    }
+
+    /// Why the log takes no writes any more, if so.
+    pub fn poisoned(&self) -> Option<&Poisoned> {
+        self.poisoned.as_ref()
+    }
+
+    /// What is to be done so that everything written so far is durable. `None` when it is, when such a job is under way,
+    /// or when the log is poisoned.
+    pub fn begin_sync(&mut self) -> Option<SyncJob> {
+        if self.syncing || self.poisoned.is_some() || self.synced == self.view.end {
+            return None;
+        }
+        self.syncing = true;
+        Some(SyncJob {
+            segments: std::mem::take(&mut self.unsynced),
+            dir: std::mem::take(&mut self.dir_unsynced).then(|| Arc::clone(&self.disk)),
+            up_to: self.view.end,
+        })
+    }
+
+    /// Takes a job back and returns the offset behind the last byte known to be durable.
+    ///
+    /// # Errors
+    /// When the job failed: the log is poisoned then. A write that failed in the meantime poisons the log too, but takes
+    /// nothing away from what the job has made durable.
+    ///
+    /// # Panics
+    /// When no job is under way.
+    pub fn finish_sync(&mut self, done: SyncDone) -> Result<CommitLogOffset, Poisoned> {
+        assert!(self.syncing, "no sync is under way");
+        self.syncing = false;
+        if let Err((file, error)) = done.result {
+            return Err(self.poison("sync", &file, &error));
+        }
+        assert!(self.synced <= done.up_to && done.up_to <= self.view.end, "{} was never written", done.up_to);
+        self.synced = done.up_to;
+        Ok(self.synced)
+    }
+
+    /// Makes everything written durable, here and now.
+    ///
+    /// # Errors
+    /// When the log is poisoned, or becomes so.
+    ///
+    /// # Panics
+    /// When a job is under way.
+    pub fn sync(&mut self) -> Result<CommitLogOffset, Poisoned> {
+        assert!(!self.syncing, "a sync is under way");
+        match self.begin_sync() {
+            Some(job) => self.finish_sync(job.run()),
+            None => self.poisoned.clone().map_or(Ok(self.synced), Err),
+        }
+    }
+
+    /// See [`LogView::read`].
+    ///
+    /// # Errors
+    /// See [`ReadError`].
+    pub fn read(&self, at: CommitLogOffset, len: usize, out: &mut Vec<u8>) -> Result<(), ReadError> {
+        self.view.read(at, len, out)
+    }
+
+    /// See [`LogView::read_entry`].
+    ///
+    /// # Errors
+    /// See [`ReadError`].
+    pub fn read_entry(&self, at: CommitLogOffset) -> Result<Vec<u8>, ReadError> {
+        self.view.read_entry(at)
+    }
+
+    /// The log as it is now, for other threads to read.
+    pub fn view(&self) -> LogView {
+        self.view.clone()
+    }
+
+    /// All segments, oldest first. The last one is written to and never dropped.
+    pub fn segments(&self) -> Vec<SegmentInfo> {
+        let segments = &self.view.segments;
+        let info = |index: usize| {
+            let (end, last_time) = match segments.get(index + 1) {
+                Some(next) => (next.base(), self.first_times.get(&next.base()).copied().or(self.last_time)),
+                None => (self.view.end, self.last_time),
+            };
+            SegmentInfo { base: segments[index].base(), end, last_time }
+        };
+        (0..segments.len()).map(info).collect()
+    }
+
+    /// Gives up all segments that lie wholly below `at`, except the last one, and returns the log's new start. Their
+    /// files become free by [`Log::chore`], once no view reads them any more.
+    ///
+    /// The caller has a snapshot at or behind `at`, and for safety an older one too: only what no kept snapshot needs
+    /// may go. A crash before the chores are done brings the segments back.
+    ///
+    /// # Panics
+    /// When `at` is not durable.
+    pub fn drop_before(&mut self, at: CommitLogOffset) -> CommitLogOffset {
+        assert!(at <= self.synced, "offset {at} is not durable, the log is up to {}", self.synced);
+        let below = self.view.segments.partition_point(|segment| segment.base() <= at).saturating_sub(1);
+        if below > 0 {
+            self.retired.extend(Arc::make_mut(&mut self.view.segments).drain(..below));
+            self.first_times = self.first_times.split_off(&self.view.start());
+        }
+        self.view.start()
+    }
+
+    /// The next piece of work to be done beside the log: recycling what was given up, then preparing what will be
+    /// needed. One at a time; `None` when there is nothing to do for now. Ask after [`Log::finish_chore`], and now and
+    /// then.
+    pub fn chore(&mut self) -> Option<Chore> {
+        if self.chore_out || self.poisoned.is_some() {
+            return None;
+        }
+        let task = self.retire_next().or_else(|| {
+            let wanted = self.spares.len() < self.config.spare_segments;
+            wanted.then(|| Task::Prepare { number: self.take_spare_number(), size: self.config.segment_size })
+        })?;
+        self.chore_out = true;
+        Some(Chore { disk: Arc::clone(&self.disk), task })
+    }
+
+    fn take_spare_number(&mut self) -> u64 {
+        self.next_spare += 1;
+        self.next_spare - 1
+    }
+
+    /// Oldest first and one after the other is durable, so that a crash never leaves a hole in the log.
+    fn retire_next(&mut self) -> Option<Task> {
+        // A count of one: no view holds it, and nobody can get hold of it any more.
+        if self.retire_failed || Arc::strong_count(self.retired.front()?) > 1 {
+            return None;
+        }
+        let segment = self.retired.pop_front()?;
+        let wanted = self.spares.len() < self.config.spare_segments;
+        let spare = wanted.then(|| self.take_spare_number());
+        Some(Task::Retire { segment, spare, size: self.config.segment_size })
+    }
+
+    /// Takes a chore back.
+    ///
+    /// # Errors
+    /// When the disk did not let it happen, other than for want of room. Segments that cannot be recycled stay until
+    /// the log is opened again.
+    ///
+    /// # Panics
+    /// When no chore is under way.
+    pub fn finish_chore(&mut self, done: ChoreDone) -> Result<ChoreOutcome, ChoreError> {
+        assert!(self.chore_out, "no chore is under way");
+        self.chore_out = false;
+        match done.end {
+            End::Prepared(spare) => {
+                self.spares.push_back(spare);
+                self.disk_full = false;
+                Ok(ChoreOutcome::Prepared)
+            }
+            End::NoRoom => {
+                self.disk_full = true;
+                Ok(ChoreOutcome::NoRoom)
+            }
+            End::Recycled(base, spare) => {
+                self.spares.push_back(spare);
+                self.disk_full = self.disk_full && self.spares.len() < self.config.spare_segments;
+                Ok(ChoreOutcome::Recycled(base))
+            }
+            End::Removed(base) => Ok(ChoreOutcome::Removed(base)),
+            End::PrepareFailed { file, source } => Err(ChoreError { doing: "prepare", file, source }),
+            End::RetireFailed { segment, source } => {
+                // Nobody knows now what a crash leaves of the names, so no younger segment may go either.
+                self.retire_failed = true;
+                Err(ChoreError { doing: "recycle", file: segment.path().to_owned(), source })
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
