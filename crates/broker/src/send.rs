@@ -410,8 +410,8 @@ impl Broker {
         properties: &str,
         out: &mut Outputs,
     ) -> Result<(), Refusal> {
-        // The property is what a check goes by; a client that sets only the header's group is understood as well.
-        let group = wishes.group.unwrap_or(send.group);
+        // The property is what producers go by when they are asked; the header's group may be another one.
+        let group = wishes.group.unwrap_or_default();
         names::validate_group(group).map_err(|error| {
             Refusal::MessageIllegal(format!("a half needs a producer group that can be asked about it: {error}"))
         })?;

@@ -80,7 +80,7 @@ impl Broker {
         for queues in [config.read_queues, config.write_queues] {
             if queues == 0 || queues > limits.queues {
                 return Err(Refusal::InvalidParameter(format!(
-                    "topic {:?} cannot have {queues} queues; limits.queues allows 1 to {}",
+                    "topic {:?} cannot have {queues} queues; limits.queues_per_topic allows 1 to {}",
                     config.name, limits.queues
                 )));
             }
@@ -148,7 +148,7 @@ impl Broker {
         let queues = config.retry_queues;
         if queues > self.config.limits.queues {
             let text =
-                format!("{queues} retry queues are too many; limits.queues allows {}", self.config.limits.queues);
+                format!("{queues} retry queues are too many; limits.queues_per_topic allows {}", self.config.limits.queues);
             return self.refuse(reply, Refusal::InvalidParameter(text), out);
         }
         let topic = match self.topics.get(&retry) {

@@ -451,11 +451,6 @@ impl Engine {
         }
     }
 
-    /// Whether a batch waits for its sync.
-    pub fn is_syncing(&self) -> bool {
-        self.written.is_some()
-    }
-
     /// Work to be run elsewhere, if there is any. To be asked after each turn until there is none.
     pub fn next_job(&mut self, now: Timestamp) -> Option<Job> {
         self.retain_if_due(now);
@@ -477,16 +472,19 @@ impl Engine {
 
     /// The last thing before the end of the process: everything is made durable, and the next start finds a snapshot.
     ///
+    /// Jobs that are under way elsewhere are handed back before; those that are not begun are done here or not at all.
+    ///
     /// # Errors
     /// What could not be done; the log is complete all the same unless it was the log that failed.
     pub fn close(&mut self, now: Timestamp, sink: &mut dyn Sink) -> Result<(), String> {
+        self.config.syncing = Syncing::Inline;
+        while let Some(job) = self.jobs.pop() {
+            if let Job::Sync(job) = job {
+                self.sync_done(now, job.run(), sink);
+            }
+        }
         self.broker.flush_all(&mut self.out);
         self.settle(now, sink).map_err(|error| error.to_string())?;
-        if let Some((at, batch)) = self.written.take() {
-            self.log.sync().map_err(|error| error.to_string())?;
-            self.apply(now, at, batch, sink);
-            self.settle(now, sink).map_err(|error| error.to_string())?;
-        }
         self.log.sync().map_err(|error| error.to_string())?;
         let mut state = Vec::new();
         self.broker.state().encode(&mut state);

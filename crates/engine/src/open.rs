@@ -30,7 +30,9 @@ pub struct Opened {
     pub cut: bool,
     /// How long it took, in milliseconds.
     pub millis: u128,
-    /// What an operator should know.
+    /// What is worth a line in the log, and nothing to worry about.
+    pub notes: Vec<String>,
+    /// What an operator should look at.
     pub remarks: Vec<String>,
 }
 
@@ -99,12 +101,12 @@ impl Engine {
         opened.fresh = recovery.end == CommitLogOffset::ZERO;
         if let Some(cut) = &recovery.cut {
             opened.cut = true;
-            opened.remarks.push(format!("a torn tail was cut off at offset {}: {}", cut.at, cut.found));
+            opened.notes.push(format!("a torn tail was cut off at offset {}: {}", cut.at, cut.found));
         }
         let found = Index::open(disk.clone())?;
         let (mut index, mut indexed_to) = (found.index, found.replay_from);
         if let (Some(note), false) = (found.note, opened.fresh) {
-            opened.remarks.push(note);
+            opened.notes.push(note);
         }
         if indexed_to > log.written() {
             // Only a log that lost what was written and not synced is shorter than its index.

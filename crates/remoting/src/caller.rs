@@ -11,6 +11,9 @@ use crate::notes::Slot;
 use crate::refusals::code_of;
 use crate::requests::{REQUESTS, RequestKind};
 
+/// Longest text of a refusal, in bytes: a header has no room for a name of a megabyte, escaped and quoted twice.
+const REMARK_LEN_MAX: usize = 4096;
+
 /// The way back to whoever asked: enough to write an answer, in 64 bits beside the session.
 ///
 /// ```text
@@ -90,9 +93,13 @@ impl Caller {
         }
     }
 
-    /// A refusal and why.
+    /// A refusal and why. What quotes a long request is cut.
     pub fn error(self, to: &mut Vec<u8>, code: ResponseCode, text: &str) {
-        ResponseHeader::error(code, self.opaque, text).append(to, b"");
+        let mut end = text.len().min(REMARK_LEN_MAX);
+        while !text.is_char_boundary(end) {
+            end -= 1;
+        }
+        ResponseHeader::error(code, self.opaque, &text[..end]).append(to, b"");
     }
 
     /// A refusal of the broker.
@@ -193,5 +200,14 @@ mod tests {
         ] {
             assert_eq!(Caller::of(caller.reply()), caller);
         }
+    }
+
+    #[test]
+    fn a_refusal_that_quotes_a_megabyte_is_cut_between_two_characters() {
+        let caller = Caller { session: SessionId(7), opaque: 1, kind: 0, extra: 0 };
+        let mut to = Vec::new();
+        caller.error(&mut to, ResponseCode::SYSTEM_ERROR, &"\u{1}ä".repeat(500_000));
+        assert!((4096..5 * 4096).contains(&to.len()), "{} bytes", to.len());
+        assert!(String::from_utf8(to[8..].to_vec()).is_ok());
     }
 }

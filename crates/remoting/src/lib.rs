@@ -1,8 +1,9 @@
 //! The TCP door: what clients and tools of RocketMQ ask, handed to the broker and the name server, and their answers.
 //!
-//! The door translates and decides nothing. It knows no socket either: whoever owns the sockets hands it frames and
-//! sends what it writes. In the order in which a request walks through:
+//! The door translates and decides nothing. It knows no socket either: whoever owns both hands it the frames that
+//! [`Sockets`] receives, and sends what it writes. In the order in which a request walks through:
 //!
+//! - [`Sockets`]: connections, what they send cut into frames, and what is written back;
 //! - [`Door`]: frames in, answers and pushes out, and what [`Env`] lends it for that;
 //! - [`REQUESTS`]: the one table of request codes; `docs/compatibility.md` is held to it by a test;
 //! - `handlers`: one file per family of requests;

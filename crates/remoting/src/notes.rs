@@ -64,6 +64,9 @@ impl Notes {
 
     /// Forgets what a connection that ended was waiting for.
     pub fn gone(&mut self, session: SessionId) {
+        if self.len() == 0 {
+            return;
+        }
         for (slot, entry) in (0..).zip(&mut self.slots) {
             if entry.as_ref().is_some_and(|(owner, _)| *owner == session) {
                 *entry = None;

@@ -1,11 +1,19 @@
 //! The few requests RocketMQ does not have: what the command line asks about transactions, and the broker's status.
 //!
-//! Bodies are JSON in both directions; the members written here keep their names. Times are milliseconds since 1970.
+//! Bodies are JSON in both directions; members keep their names. Times are milliseconds since 1970.
+
+mod happening;
+mod read;
+mod transaction;
+
+pub use transaction::{Transaction, TransactionPage};
 
 use protocol::BodyError;
-use protocol::json::{Array, Object, Value, parse, write_string};
+use protocol::json::{Object, parse};
 
-/// Undecided transactions. Body: [`ListTransactions`]; of the answer: [`TransactionList`].
+use read::{opt_bool, opt_int, opt_text, text};
+
+/// Undecided transactions. Body: [`ListTransactions`]; of the answer: [`TransactionPage`].
 pub const LIST_TRANSACTIONS: i32 = 7001;
 /// One transaction's whole life. Header field `id`; body of the answer: [`Transaction`].
 pub const SHOW_TRANSACTION: i32 = 7002;
@@ -80,139 +88,6 @@ impl ListTransactions {
             min_age_ms: opt_int(&body, "minAgeMillis")?.unwrap_or(0),
             after: opt_int(&body, "after")?,
             max: opt_int(&body, "max")?.unwrap_or(0),
-        })
-    }
-}
-
-/// A page of transactions.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct TransactionList {
-    /// One each, oldest first.
-    pub transactions: Vec<Transaction>,
-    /// How many undecided ones there are in all.
-    pub total: i64,
-    /// Whether more match: ask for those after the last one's `offset`.
-    pub more: bool,
-}
-
-impl TransactionList {
-    /// Appends the body.
-    pub fn write(&self, out: &mut Vec<u8>) {
-        let mut object = Object::begin(out);
-        object.bool("more", self.more);
-        object.int("total", self.total);
-        let mut list = Array::begin(object.member("transactions"));
-        for transaction in &self.transactions {
-            transaction.write(list.item());
-        }
-        list.end();
-        object.end();
-    }
-
-    /// Reads the body.
-    ///
-    /// # Errors
-    /// When a member is not what it should be.
-    pub fn decode(body: &[u8]) -> Result<Self, BodyError> {
-        let body = parse(body)?;
-        Ok(Self {
-            transactions: items(&body, "transactions")?.iter().map(Transaction::read).collect::<Result<_, _>>()?,
-            total: opt_int(&body, "total")?.unwrap_or(0),
-            more: opt_bool(&body, "more")?.unwrap_or(false),
-        })
-    }
-}
-
-/// A transaction as it is shown.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Transaction {
-    /// Offset id of the half: what `transactions show` and `resolve` take.
-    pub id: String,
-    /// Log offset of the half.
-    pub offset: i64,
-    /// Position among all halves.
-    pub sequence: i64,
-    /// Unique id of the message.
-    pub key: String,
-    /// Topic of the message.
-    pub topic: String,
-    /// Queue of the message.
-    pub queue: i64,
-    /// Producer group.
-    pub group: String,
-    /// Client id of the sender.
-    pub client: String,
-    /// `pending`, `set-aside`, `committed` or `rolled-back`.
-    pub state: String,
-    /// When the half was stored, on the broker's clock.
-    pub stored_at: i64,
-    /// Checks that were answered with "unknown".
-    pub unknown_answers: i64,
-    /// Checks nobody answered.
-    pub silent_checks: i64,
-    /// Length of the record in bytes.
-    pub size: i64,
-    /// Why it is where it is, and what happens next.
-    pub explanation: String,
-    /// What happened to it, and when, oldest first. Not in lists.
-    pub timeline: Vec<(i64, String)>,
-}
-
-impl Transaction {
-    /// Appends the body.
-    pub fn write(&self, out: &mut Vec<u8>) {
-        let mut object = Object::begin(out);
-        object.string("client", &self.client);
-        object.string("explanation", &self.explanation);
-        object.string("group", &self.group);
-        object.string("id", &self.id);
-        object.string("key", &self.key);
-        object.int("offset", self.offset);
-        object.int("queue", self.queue);
-        object.int("sequence", self.sequence);
-        object.int("silentChecks", self.silent_checks);
-        object.int("size", self.size);
-        object.string("state", &self.state);
-        object.int("storedAt", self.stored_at);
-        let mut timeline = Array::begin(object.member("timeline"));
-        for (at, what) in &self.timeline {
-            let mut event = Object::begin(timeline.item());
-            event.int("at", *at);
-            write_string(event.member("what"), what);
-            event.end();
-        }
-        timeline.end();
-        object.string("topic", &self.topic);
-        object.int("unknownAnswers", self.unknown_answers);
-        object.end();
-    }
-
-    /// Reads the body.
-    ///
-    /// # Errors
-    /// When a member is missing or not what it should be.
-    pub fn decode(body: &[u8]) -> Result<Self, BodyError> {
-        Self::read(&parse(body)?)
-    }
-
-    fn read(value: &Value<'_>) -> Result<Self, BodyError> {
-        let event = |event: &Value<'_>| Ok::<_, BodyError>((int(event, "at")?, text(event, "what")?));
-        Ok(Self {
-            id: text(value, "id")?,
-            offset: int(value, "offset")?,
-            sequence: int(value, "sequence")?,
-            key: text(value, "key")?,
-            topic: text(value, "topic")?,
-            queue: int(value, "queue")?,
-            group: text(value, "group")?,
-            client: text(value, "client")?,
-            state: text(value, "state")?,
-            stored_at: int(value, "storedAt")?,
-            unknown_answers: int(value, "unknownAnswers")?,
-            silent_checks: int(value, "silentChecks")?,
-            size: int(value, "size")?,
-            explanation: text(value, "explanation")?,
-            timeline: items(value, "timeline")?.iter().map(event).collect::<Result<_, _>>()?,
         })
     }
 }
@@ -293,46 +168,6 @@ impl ResolveTransaction {
     }
 }
 
-fn opt_text(value: &Value<'_>, name: &'static str) -> Result<Option<String>, BodyError> {
-    match value.get(name) {
-        None => Ok(None),
-        Some(Value::String(text)) => Ok(Some(text.clone().into_owned())),
-        Some(other) => Err(BodyError::Kind { name, found: other.kind(), expected: "a text" }),
-    }
-}
-
-fn text(value: &Value<'_>, name: &'static str) -> Result<String, BodyError> {
-    opt_text(value, name)?.ok_or(BodyError::Missing { name })
-}
-
-fn opt_int(value: &Value<'_>, name: &'static str) -> Result<Option<i64>, BodyError> {
-    match value.get(name) {
-        None => Ok(None),
-        Some(Value::Int(number)) => Ok(Some(*number)),
-        Some(other) => Err(BodyError::Kind { name, found: other.kind(), expected: "a whole number" }),
-    }
-}
-
-fn int(value: &Value<'_>, name: &'static str) -> Result<i64, BodyError> {
-    opt_int(value, name)?.ok_or(BodyError::Missing { name })
-}
-
-fn opt_bool(value: &Value<'_>, name: &'static str) -> Result<Option<bool>, BodyError> {
-    match value.get(name) {
-        None => Ok(None),
-        Some(Value::Bool(truth)) => Ok(Some(*truth)),
-        Some(other) => Err(BodyError::Kind { name, found: other.kind(), expected: "true or false" }),
-    }
-}
-
-fn items<'v, 'a>(value: &'v Value<'a>, name: &'static str) -> Result<&'v [Value<'a>], BodyError> {
-    match value.get(name) {
-        None => Ok(&[]),
-        Some(Value::Array(items)) => Ok(items),
-        Some(other) => Err(BodyError::Kind { name, found: other.kind(), expected: "an array" }),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -351,22 +186,6 @@ mod tests {
         wanted.write(&mut body);
         assert_eq!(ListTransactions::decode(&body), Ok(wanted));
         assert_eq!(ListTransactions::decode(b""), Ok(ListTransactions::default()));
-
-        let transaction = Transaction {
-            id: "0A".into(),
-            offset: 1,
-            state: "pending".into(),
-            explanation: "waits for \"its\" first check".into(),
-            timeline: vec![(5, "half message stored".into())],
-            ..Transaction::default()
-        };
-        let list = TransactionList { transactions: vec![transaction.clone()], total: 2, more: true };
-        body.clear();
-        list.write(&mut body);
-        assert_eq!(TransactionList::decode(&body), Ok(list));
-        body.clear();
-        transaction.write(&mut body);
-        assert_eq!(Transaction::decode(&body), Ok(transaction));
 
         for action in [Action::Commit, Action::Rollback, Action::Resume] {
             let resolve = ResolveTransaction {

@@ -32,7 +32,14 @@ impl Rates {
     ///
     /// A window reaches back to the youngest sample that is at least as old, and further when there is none: the first
     /// look at a counter sees its average since the start.
-    pub fn of(&mut self, name: &str, total: u64, started: Timestamp, now: Timestamp, windows_ms: &[i64; 3]) -> [Rate; 3] {
+    pub fn of(
+        &mut self,
+        name: &str,
+        total: u64,
+        started: Timestamp,
+        now: Timestamp,
+        windows_ms: &[i64; 3],
+    ) -> [Rate; 3] {
         if !self.by_counter.contains_key(name) {
             if self.by_counter.len() >= COUNTERS_MAX {
                 // Whoever looks at so many in turn compares averages since the start.

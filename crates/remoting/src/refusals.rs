@@ -3,6 +3,8 @@
 use broker::io::Refusal;
 use protocol::codes::{RequestCode, ResponseCode};
 
+use crate::own;
+
 /// What clients go by when the broker refuses a request with this code. No `_` arm: a new refusal needs an answer here
 /// before it compiles.
 pub(crate) fn code_of(refusal: &Refusal, request: i32) -> ResponseCode {
@@ -18,7 +20,10 @@ pub(crate) fn code_of(refusal: &Refusal, request: i32) -> ResponseCode {
         Refusal::Busy(_) => ResponseCode::SYSTEM_BUSY,
         Refusal::Unavailable(_) => ResponseCode::SERVICE_NOT_AVAILABLE,
         // Tools take "query not found" for an empty result, and a message that is missing by its id for an error.
-        Refusal::NotFound(_) if request == RequestCode::QueryMessage.code() => ResponseCode::QUERY_NOT_FOUND,
+        // Our own requests tell what is not there from what failed.
+        Refusal::NotFound(_) if request == RequestCode::QueryMessage.code() || own::name(request).is_some() => {
+            ResponseCode::QUERY_NOT_FOUND
+        }
         Refusal::NotFound(_) => ResponseCode::SYSTEM_ERROR,
         Refusal::Conflict(_) if request == RequestCode::EndTransaction.code() => ResponseCode::ILLEGAL_OPERATION,
         Refusal::Conflict(_) => ResponseCode::SYSTEM_ERROR,
@@ -41,6 +46,7 @@ mod tests {
     fn nothing_found_by_key_is_a_result_and_nothing_found_by_id_an_error() {
         let missing = Refusal::NotFound("nothing".into());
         assert_eq!(code_of(&missing, 12), ResponseCode(22));
+        assert_eq!(code_of(&missing, own::SHOW_TRANSACTION), ResponseCode(22));
         for request in [33, 36, 37] {
             assert_eq!(code_of(&missing, request), ResponseCode(1));
         }

@@ -45,7 +45,8 @@ impl<'a> Outcome<'a> {
 
     /// Passes it on as it is.
     pub fn write(&self, asker: Caller, to: &mut Vec<u8>) {
-        let header = ResponseHeader { code: self.code, opaque: asker.opaque, remark: self.remark, fields: &self.fields };
+        let header =
+            ResponseHeader { code: self.code, opaque: asker.opaque, remark: self.remark, fields: &self.fields };
         header.append(to, self.body);
     }
 }

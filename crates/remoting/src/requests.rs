@@ -5,8 +5,8 @@ use crate::caller::{Call, Caller, Fault};
 use crate::desk::Desk;
 use crate::door::Env;
 use crate::handlers::{
-    connections, consumer_offset, end_transaction, groups, heartbeat, key_values, lock, pull, query, queue_bounds, register,
-    relay, reset_offset, route, runtime, send, send_back, stats, status, topics, transactions,
+    connections, consumer_offset, end_transaction, groups, heartbeat, key_values, lock, pull, query, queue_bounds,
+    register, relay, reset_offset, route, runtime, send, send_back, stats, status, topics, transactions,
 };
 use crate::own;
 
@@ -104,7 +104,12 @@ pub const REQUESTS: &[RequestKind] = &[
     at_once(DeleteTopicInNamesrv, "forget a topic's route on other brokers", route::forget_topic),
     at_once(RegisterTopicInNamesrv, "set a topic's route on other brokers", route::add_route),
     at_once(GetKvListByNamespace, "all values of a namespace", key_values::list),
-    on(InvokeBrokerToResetOffset, "let a group go on at a moment or offset", reset_offset::handle, reset_offset::answer),
+    on(
+        InvokeBrokerToResetOffset,
+        "let a group go on at a moment or offset",
+        reset_offset::handle,
+        reset_offset::answer,
+    ),
     at_once(InvokeBrokerToGetConsumerStatus, "where the members of a group say they are", relay::status),
     at_once(GetTopicsByCluster, "topic names of a cluster", route::topics_of_cluster),
     on(
@@ -118,7 +123,12 @@ pub const REQUESTS: &[RequestKind] = &[
     at_once(GetSystemTopicListFromNs, "names of clusters and brokers", route::system_topics),
     at_once(GetSystemTopicListFromBroker, "topics the broker has of itself", topics::system),
     at_once(GetConsumerRunningInfo, "relayed to a consumer: what are you doing?", relay::running_info),
-    on(ConsumeMessageDirectly, "relayed to a consumer: consume this now", relay::consume_directly, relay::message_found),
+    on(
+        ConsumeMessageDirectly,
+        "relayed to a consumer: consume this now",
+        relay::consume_directly,
+        relay::message_found,
+    ),
     on(SendMessageV2, "send, one-letter field names", send::handle, send::answer),
     at_once(GetUnitTopicList, "topics of units", route::unit_topics),
     at_once(GetHasUnitSubTopicList, "topics units subscribe to", route::unit_topics),

@@ -123,6 +123,8 @@ pub struct Sockets {
     /// Connections that ended since the last turn.
     ended: Vec<(SessionId, CloseReason)>,
     accepting: bool,
+    /// When to try again to accept, after the system refused.
+    accept_again: Option<u64>,
     buffered: usize,
     scratch: Vec<u8>,
     turn_seconds: u64,
@@ -159,6 +161,7 @@ impl Sockets {
             dirty: Vec::new(),
             ended: Vec::new(),
             accepting: false,
+            accept_again: None,
             buffered: 0,
             scratch: vec![0; READ_CHUNK],
             turn_seconds: 0,
@@ -207,6 +210,10 @@ impl Sockets {
             Err(error) => return Err(error),
         }
         self.turn_seconds = seconds;
+        if self.accept_again.is_some_and(|again| again <= seconds) {
+            self.accept_again = None;
+            self.accepting = true;
+        }
         for event in &self.events {
             match event.token() {
                 WAKER => {}
@@ -215,11 +222,10 @@ impl Sockets {
                     let Some(connection) = self.slots.get_mut(index).and_then(|slot| slot.connection.as_mut()) else {
                         continue;
                     };
-                    if event.is_readable() || event.is_read_closed() || event.is_error() {
-                        if !connection.readable {
-                            connection.readable = true;
-                            self.ready.push(index);
-                        }
+                    let readable = event.is_readable() || event.is_read_closed() || event.is_error();
+                    if readable && !connection.readable {
+                        connection.readable = true;
+                        self.ready.push(index);
                     }
                     if event.is_writable() && connection.written < connection.output.len() && !connection.dirty {
                         connection.dirty = true;
@@ -273,9 +279,13 @@ impl Sockets {
                         }
                     }
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                    // The connection was gone before it was accepted, or descriptors have run out: go on with the
-                    // others; the listener says again when there is something to accept.
-                    Err(_) => break,
+                    // The connection was gone before it was accepted.
+                    Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+                    // Descriptors have run out, as a rule: try again in a second, for the poll will not say it again.
+                    Err(_) => {
+                        self.accept_again = Some(self.turn_seconds + 1);
+                        break;
+                    }
                 }
             }
         }
@@ -354,6 +364,7 @@ impl Sockets {
             return Ok(());
         }
         let mut taken = std::mem::take(&mut connection.input);
+        self.buffered -= taken.len();
         let bytes = if taken.is_empty() {
             &scratch[..got]
         } else {
@@ -387,7 +398,7 @@ impl Sockets {
         if taken.is_empty() {
             taken.shrink_to(BUFFER_KEEP);
         }
-        self.buffered = self.buffered - before + taken.len();
+        self.buffered += taken.len();
         connection.input = taken;
         if connection.output.len() > was_dirty && !connection.dirty {
             connection.dirty = true;

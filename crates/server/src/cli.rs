@@ -2,7 +2,8 @@
 //!
 //! - [`args`]: commands, arguments and help; [`exit`]: what the exit code says;
 //! - [`run`](mod@run): carries a command out through [`run::Doors`], which `main` implements;
-//! - [`admin`]: what is asked of a running broker, and how that may fail; [`model`]: what it answers;
+//! - [`admin`]: what is asked of a running broker, and how that may fail; [`model`]: what it answers; [`remote`]: how it
+//!   is asked; [`offline`]: what is done with a data directory that no broker uses;
 //! - [`table`] and [`json`]: the two ways in which everything is shown, for people and for programs;
 //! - [`topics`], [`groups`], [`transactions`] with [`story`], [`message`], [`store`], [`config`]: one file per group of
 //!   commands.
@@ -15,6 +16,8 @@ pub mod groups;
 pub mod json;
 pub mod message;
 pub mod model;
+pub mod offline;
+pub mod remote;
 pub mod run;
 pub mod store;
 pub mod story;

@@ -1,7 +1,5 @@
 //! The binary `tandem`: reads its command line, and serves or asks a broker that serves.
 
-// Until the connection to a broker is wired.
-#[allow(dead_code)]
 mod cli;
 mod config;
 mod logging;
@@ -14,6 +12,8 @@ use clap::Parser;
 
 use cli::admin::{Admin, AdminError};
 use cli::model::StoreReport;
+use cli::offline;
+use cli::remote::Remote;
 use cli::run::Doors;
 
 struct Process;
@@ -28,16 +28,15 @@ impl Doors for Process {
     }
 
     fn connect(&mut self, addr: &str) -> Result<Box<dyn Admin>, AdminError> {
-        let reason = "not wired yet".to_owned();
-        Err(AdminError::Unreachable { addr: addr.to_owned(), reason })
+        Ok(Box::new(Remote::connect(addr)?))
     }
 
     fn verify_store(&mut self, data: &Path) -> anyhow::Result<StoreReport> {
-        anyhow::bail!("not wired yet: {}", data.display())
+        offline::verify(data)
     }
 
-    fn repair_store(&mut self, data: &Path, _dry_run: bool) -> anyhow::Result<StoreReport> {
-        anyhow::bail!("not wired yet: {}", data.display())
+    fn repair_store(&mut self, data: &Path, dry_run: bool) -> anyhow::Result<StoreReport> {
+        offline::repair(data, dry_run)
     }
 }
 

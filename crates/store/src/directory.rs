@@ -180,7 +180,8 @@ fn take_lock(path: &Path) -> Result<File, DirectoryError> {
         }
         Err(errno) => return Err(io_error("lock", &lock_path)(errno.into())),
     }
-    let named = lock.set_len(0).and_then(|()| writeln!(lock, "{}", std::process::id()));
+    // Always as long, so that nothing is left of a longer number, and a full disk has no say once the file is there.
+    let named = writeln!(lock, "{:<10}", std::process::id());
     named.map_err(io_error("write to", &lock_path))?;
     Ok(lock)
 }

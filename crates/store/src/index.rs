@@ -4,16 +4,16 @@
 //! newest things are in memory and older ones in files that are written without a sync; a checkpoint makes what was
 //! written durable, so that a start replays only the log behind it. In reading order:
 //!
-//! - [`fold`](self): what each entry changes, in `fold.rs`;
-//! - `queues.rs`, `queue.rs`, `items.rs`: the queues, one queue, and items as bytes;
+//! - `fold.rs`: what each entry changes;
+//! - `queues.rs`, `queue.rs`, `items.rs`: all queues, one queue, and items as bytes;
 //! - `halves.rs`: where each half lies and what decided it;
 //! - `keys.rs`, `run.rs`: hashes of keys, in memory and in sorted files;
 //! - `delayed.rs`, `links.rs`: messages that wait, and how long records are needed;
 //! - `blocks.rs`: the files that queues and half slots share;
-//! - `checkpoint.rs`, `directory.rs`: how all this survives, and its bytes.
+//! - `checkpoint.rs`, `directory.rs`: how all this survives, and its bytes. `docs/format.md` draws them.
 //!
-//! Memory is bounded, see [`IndexBounds`], but for what is proportional to the number of queues (about 100 bytes for an
-//! idle one), to messages (32 bytes for 128 of them in a queue) and to delayed messages.
+//! Memory is bounded, see [`IndexBounds`], but for what is proportional to the number of queues (about 140 bytes for an
+//! idle one), to messages (32 bytes for 128 of them in a queue, 32 for 128 half slots) and to delayed messages.
 
 mod blocks;
 mod checkpoint;

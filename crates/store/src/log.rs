@@ -29,14 +29,18 @@ mod chore;
 mod error;
 mod files;
 mod recovery;
+mod retention;
+mod room;
 mod scan;
 mod segment;
 mod sync;
+mod tail;
 mod view;
 
 pub use chore::{Chore, ChoreDone, ChoreError, ChoreOutcome};
 pub use error::{AppendError, Damage, OpenError, Poisoned, ReadError};
 pub use recovery::{CutReport, Recovery};
+pub use retention::SegmentInfo;
 pub use segment::{SEGMENT_HEADER_LEN, SEGMENT_HEADER_USED};
 pub use sync::{SyncDone, SyncJob};
 pub use view::LogView;
@@ -54,8 +58,7 @@ use message::batch::{BATCH_LEN_MAX, Batch};
 use message::{CommitLogOffset, Timestamp};
 
 use crate::disk::Disk;
-use chore::{End, Spare, Task};
-use segment::{encode_header, segment_path, spare_path, write_zeros};
+use chore::Spare;
 
 /// Sizes of the log.
 #[derive(Clone, Debug)]
@@ -88,22 +91,6 @@ impl LogConfig {
         }
         Err(OpenError::Config { segment_size: self.segment_size })
     }
-
-    /// Up to where to fill a growing segment so that `needed` bytes of the file are there.
-    fn grown(&self, needed: u64, size: u64) -> u64 {
-        needed.next_multiple_of(self.growth.max(4096)).min(size)
-    }
-}
-
-/// A segment as retention sees it.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct SegmentInfo {
-    /// Offset of its first byte.
-    pub base: CommitLogOffset,
-    /// Offset behind its last byte, which is where the next segment begins.
-    pub end: CommitLogOffset,
-    /// No entry in it is younger. `None` as long as nothing is known: treat it as young.
-    pub last_time: Option<Timestamp>,
 }
 
 /// The commit log, held by its one owner.
@@ -233,97 +220,6 @@ impl Log {
         poisoned
     }
 
-    /// A full disk leaves the log as it was; anything else is unknown territory.
-    fn refuse(&mut self, needed: u64, doing: &str, file: &str, error: &io::Error) -> AppendError {
-        if is_full(error) {
-            self.disk_full = true;
-            return AppendError::Full { needed };
-        }
-        self.poison(doing, file, error).into()
-    }
-
-    /// Makes the last segment one into which `len` more bytes can be written.
-    fn make_room(&mut self, len: u64) -> Result<(), AppendError> {
-        let active = Arc::clone(self.active());
-        let needed = active.position(self.view.end) + len;
-        if needed <= self.filled {
-            return Ok(());
-        }
-        // A segment that would have to grow makes way for a prepared one.
-        if needed <= active.size() && self.spares.is_empty() {
-            let to = self.config.grown(needed, active.size());
-            return match write_zeros(&**active.file(), self.filled, to) {
-                Ok(()) => {
-                    self.filled = to;
-                    Ok(())
-                }
-                Err(error) => Err(self.refuse(len, "grow", active.path(), &error)),
-            };
-        }
-        match self.spares.pop_front() {
-            Some(spare) => self.adopt(spare, len),
-            None => self.extend(len),
-        }
-    }
-
-    /// Begins a new segment in a spare one.
-    ///
-    /// The header is durable before a batch is written behind it. A crash may take the name back, and the spare one then
-    /// holds batches of offsets that are about to be used again: its header says so, and it is not used any more.
-    fn adopt(&mut self, spare: Spare, len: u64) -> Result<(), AppendError> {
-        let (base, size) = (self.view.end, self.config.segment_size);
-        let from = spare_path(spare.number);
-        let adopted = spare
-            .file
-            .write_at(&encode_header(base, size), 0)
-            .and_then(|()| spare.file.sync())
-            .and_then(|()| self.disk.rename(&from, &segment_path(base)));
-        if let Err(error) = adopted {
-            self.spares.push_front(spare);
-            return Err(self.refuse(len, "begin a segment in", &from, &error));
-        }
-        self.begin(Segment::new(base, size, spare.file), size);
-        Ok(())
-    }
-
-    /// Begins a new segment that grows.
-    fn extend(&mut self, len: u64) -> Result<(), AppendError> {
-        let (base, size) = (self.view.end, self.config.segment_size);
-        let filled = self.config.grown(SEGMENT_HEADER_LEN + len, size);
-        match Segment::create(&*self.disk, base, size, filled) {
-            Ok(segment) => {
-                self.begin(segment, filled);
-                Ok(())
-            }
-            Err(error) => Err(self.refuse(len, "create", &segment_path(base), &error)),
-        }
-    }
-
-    /// Goes on in this segment. One that is empty is replaced: the new file has taken its name.
-    fn begin(&mut self, segment: Segment, filled: u64) {
-        let segments = Arc::make_mut(&mut self.view.segments);
-        segments.pop_if(|last| last.base() == segment.base());
-        segments.push(Arc::new(segment));
-        self.filled = filled;
-        self.dir_unsynced = true;
-    }
-
-    /// Bytes that can be appended for sure, whatever the disk does about space, in batches of at most `batch_len_max`.
-    ///
-    /// A batch does not span segments, so that up to one batch less a byte of each prepared segment cannot be counted
-    /// on. When [`Log::disk_full`] says so too, an owner that keeps a reserve stops taking what can be refused.
-    pub fn room(&self, batch_len_max: u64) -> u64 {
-        let wasted = batch_len_max.saturating_sub(1);
-        let active = self.filled - self.active().position(self.view.end);
-        let spare = (self.config.segment_size - SEGMENT_HEADER_LEN).saturating_sub(wasted);
-        active.saturating_sub(wasted) + spare * self.spares.len() as u64
-    }
-
-    /// Whether the disk had no room the last time it was asked for some. Chores find out when it has again.
-    pub fn disk_full(&self) -> bool {
-        self.disk_full
-    }
-
     /// Why the log takes no writes any more, if so.
     pub fn poisoned(&self) -> Option<&Poisoned> {
         self.poisoned.as_ref()
@@ -396,105 +292,6 @@ impl Log {
     /// The log as it is now, for other threads to read.
     pub fn view(&self) -> LogView {
         self.view.clone()
-    }
-
-    /// All segments, oldest first. The last one is written to and never dropped.
-    pub fn segments(&self) -> Vec<SegmentInfo> {
-        let segments = &self.view.segments;
-        let info = |index: usize| {
-            let (end, last_time) = match segments.get(index + 1) {
-                Some(next) => (next.base(), self.first_times.get(&next.base()).copied().or(self.last_time)),
-                None => (self.view.end, self.last_time),
-            };
-            SegmentInfo { base: segments[index].base(), end, last_time }
-        };
-        (0..segments.len()).map(info).collect()
-    }
-
-    /// Gives up all segments that lie wholly below `at`, except the last one, and returns the log's new start. Their
-    /// files become free by [`Log::chore`], once no view reads them any more.
-    ///
-    /// The caller has a snapshot at or behind `at`, and for safety an older one too: only what no kept snapshot needs
-    /// may go. A crash before the chores are done brings the segments back.
-    ///
-    /// # Panics
-    /// When `at` is not durable.
-    pub fn drop_before(&mut self, at: CommitLogOffset) -> CommitLogOffset {
-        assert!(at <= self.synced, "offset {at} is not durable, the log is up to {}", self.synced);
-        let below = self.view.segments.partition_point(|segment| segment.base() <= at).saturating_sub(1);
-        if below > 0 {
-            self.retired.extend(Arc::make_mut(&mut self.view.segments).drain(..below));
-            self.first_times = self.first_times.split_off(&self.view.start());
-        }
-        self.view.start()
-    }
-
-    /// The next piece of work to be done beside the log: recycling what was given up, then preparing what will be
-    /// needed. One at a time; `None` when there is nothing to do for now. Ask after [`Log::finish_chore`], and now and
-    /// then.
-    pub fn chore(&mut self) -> Option<Chore> {
-        if self.chore_out || self.poisoned.is_some() {
-            return None;
-        }
-        let task = self.retire_next().or_else(|| {
-            let wanted = self.spares.len() < self.config.spare_segments;
-            wanted.then(|| Task::Prepare { number: self.take_spare_number(), size: self.config.segment_size })
-        })?;
-        self.chore_out = true;
-        Some(Chore { disk: Arc::clone(&self.disk), task })
-    }
-
-    fn take_spare_number(&mut self) -> u64 {
-        self.next_spare += 1;
-        self.next_spare - 1
-    }
-
-    /// Oldest first and one after the other is durable, so that a crash never leaves a hole in the log.
-    fn retire_next(&mut self) -> Option<Task> {
-        // A count of one: no view holds it, and nobody can get hold of it any more.
-        if self.retire_failed || Arc::strong_count(self.retired.front()?) > 1 {
-            return None;
-        }
-        let segment = self.retired.pop_front()?;
-        let wanted = self.spares.len() < self.config.spare_segments;
-        let spare = wanted.then(|| self.take_spare_number());
-        Some(Task::Retire { segment, spare, size: self.config.segment_size })
-    }
-
-    /// Takes a chore back.
-    ///
-    /// # Errors
-    /// When the disk did not let it happen, other than for want of room. Segments that cannot be recycled stay until
-    /// the log is opened again.
-    ///
-    /// # Panics
-    /// When no chore is under way.
-    pub fn finish_chore(&mut self, done: ChoreDone) -> Result<ChoreOutcome, ChoreError> {
-        assert!(self.chore_out, "no chore is under way");
-        self.chore_out = false;
-        match done.end {
-            End::Prepared(spare) => {
-                self.spares.push_back(spare);
-                self.disk_full = false;
-                Ok(ChoreOutcome::Prepared)
-            }
-            End::NoRoom => {
-                self.disk_full = true;
-                Ok(ChoreOutcome::NoRoom)
-            }
-            End::Recycled(base, spare) => {
-                self.spares.push_back(spare);
-                self.disk_full = self.disk_full && self.spares.len() < self.config.spare_segments;
-                Ok(ChoreOutcome::Recycled(base))
-            }
-            End::Removed(base) => Ok(ChoreOutcome::Removed(base)),
-            End::PrepareFailed { file, source } => Err(ChoreError { doing: "prepare", file, source }),
-            End::RetireFailed { segment, source } => {
-                // Nobody knows now what a crash leaves of the names, so no younger segment may go either.
-                self.retire_failed = true;
-                Err(ChoreError { doing: "recycle", file: segment.path().to_owned(), source })
-            }
-        }
     }
 }
 

@@ -44,7 +44,11 @@ pub(crate) fn answer(_: &mut Desk, _: &mut Env<'_>, caller: Caller, answer: Answ
         Answer::Offset(offset) => caller.fields(to, &OffsetAnswer { offset: offset.signed() }.fields()),
         // With any other code a client would not consume the queue at all.
         Answer::NoOffset => {
-            caller.error(to, ResponseCode::QUERY_NOT_FOUND, "the group has no offset there; begin as consumeFromWhere says");
+            caller.error(
+                to,
+                ResponseCode::QUERY_NOT_FOUND,
+                "the group has no offset there; begin as consumeFromWhere says",
+            );
         }
         Answer::Refused(refusal) => caller.refused(to, &refusal),
         other => mismatch(caller, &other),
@@ -87,7 +91,8 @@ pub(crate) fn clone(_: &mut Desk, env: &mut Env<'_>, call: &Call<'_>, to: &mut V
         // Offsets of a topic that is gone, or of queues it has no longer, are of no use to anybody.
         let Some(config) = topics.get(name).map(|topic| &topic.config).filter(|_| wanted) else { continue };
         let there = config.read_queues.max(config.write_queues);
-        offsets.extend(queues.iter().filter(|(queue, _)| **queue < there).map(|(queue, at)| (name.clone(), *queue, *at)));
+        offsets
+            .extend(queues.iter().filter(|(queue, _)| **queue < there).map(|(queue, at)| (name.clone(), *queue, *at)));
     }
     let Some(last) = offsets.len().checked_sub(1) else {
         call.answer(to, Caller::done);

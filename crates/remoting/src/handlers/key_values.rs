@@ -1,6 +1,6 @@
 //! Values in namespaces of the name server: 100, 101, 102, 219. The broker's log keeps them.
 
-use broker::io::{Answer, Request};
+use broker::io::{Answer, Refusal, Request};
 use protocol::codes::ResponseCode;
 use protocol::request::kv::{KvAnswer, KvKey, KvTable, NamespaceHeader, PutKv};
 
@@ -9,8 +9,15 @@ use crate::caller::{Call, Caller, Fault};
 use crate::desk::Desk;
 use crate::door::Env;
 
+/// Longest text the log keeps, in bytes.
+const TEXT_LEN_MAX: usize = 65_535;
+
 pub(crate) fn put(_: &mut Desk, env: &mut Env<'_>, call: &Call<'_>, _: &mut Vec<u8>) -> Result<(), Fault> {
     let PutKv { namespace, key, value } = PutKv::decode(&call.fields)?;
+    if [namespace, key, value].into_iter().any(|text| text.len() > TEXT_LEN_MAX) {
+        let text = format!("namespace, key and value may have {TEXT_LEN_MAX} bytes each");
+        return Err(Refusal::InvalidParameter(text).into());
+    }
     env.ask(call.caller.session, call.reply(), Request::PutKeyValue { namespace, key, value: Some(value) });
     Ok(())
 }

@@ -55,8 +55,7 @@ fn write(caller: Caller, pulled: &Pulled, to: &mut Vec<u8>) {
         min_offset: pulled.min.signed(),
         max_offset: pulled.max.signed(),
     };
-    let header =
-        ResponseHeader { code, opaque: caller.opaque, remark: Some(remark), fields: &fields.fields() };
+    let header = ResponseHeader { code, opaque: caller.opaque, remark: Some(remark), fields: &fields.fields() };
     header.append(to, if code == ResponseCode::SUCCESS { &pulled.body } else { b"" });
 }
 

@@ -36,8 +36,12 @@ pub(crate) fn answer(_: &mut Desk, _: &mut Env<'_>, caller: Caller, answer: Answ
     let offset = |offset: i64, to: &mut Vec<u8>| caller.fields(to, &OffsetAnswer { offset }.fields());
     match answer {
         Answer::Offset(found) => offset(found.signed(), to),
-        Answer::Bounds(range) if caller.kind().code == RequestCode::GetMaxOffset.code() => offset(range.max.signed(), to),
-        Answer::Bounds(range) if caller.kind().code == RequestCode::GetMinOffset.code() => offset(range.min.signed(), to),
+        Answer::Bounds(range) if caller.kind().code == RequestCode::GetMaxOffset.code() => {
+            offset(range.max.signed(), to)
+        }
+        Answer::Bounds(range) if caller.kind().code == RequestCode::GetMinOffset.code() => {
+            offset(range.min.signed(), to)
+        }
         Answer::Bounds(range) => {
             let timestamp = range.first_time.map_or(-1, Timestamp::millis);
             caller.fields(to, &TimestampAnswer { timestamp }.fields());

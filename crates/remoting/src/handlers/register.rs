@@ -7,7 +7,8 @@ use protocol::codes::ResponseCode;
 use protocol::json::{Object, write_string};
 use protocol::request::kv::ORDER_TOPIC_CONFIG;
 use protocol::request::register::{
-    BrokerHeartbeatHeader, BrokerIdentity, DataVersionAnswer, RegisterBrokerAnswer, RegisterBrokerBody, RegisterBrokerHeader,
+    BrokerHeartbeatHeader, BrokerIdentity, DataVersionAnswer, RegisterBrokerAnswer, RegisterBrokerBody,
+    RegisterBrokerHeader,
 };
 use protocol::request::topics::TopicConfig;
 

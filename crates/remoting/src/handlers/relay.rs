@@ -144,12 +144,11 @@ pub(crate) fn status(desk: &mut Desk, env: &mut Env<'_>, call: &Call<'_>, _: &mu
 pub(crate) fn status_told(desk: &mut Desk, asker: Caller, client: &str, outcome: &Outcome<'_>) {
     let Some(Note::Status(status)) = desk.notes.get_mut(asker) else { return };
     status.left -= 1;
-    if outcome.code == ResponseCode::SUCCESS {
-        if let Some(queues) = parse(outcome.body).ok().as_ref().and_then(|body| body.get("messageQueueTable")) {
-            let mut table = Vec::new();
-            queues.write(&mut table);
-            status.tables.push((client.to_owned(), table));
-        }
+    let body = parse(outcome.body).ok().filter(|_| outcome.code == ResponseCode::SUCCESS);
+    if let Some(queues) = body.as_ref().and_then(|body| body.get("messageQueueTable")) {
+        let mut table = Vec::new();
+        queues.write(&mut table);
+        status.tables.push((client.to_owned(), table));
     }
     if status.left > 0 {
         return;

@@ -59,12 +59,20 @@ pub(crate) fn info(desk: &mut Desk, env: &mut Env<'_>, call: &Call<'_>, to: &mut
     // Counters begin with the process, not at midnight.
     table.put("msgPutTotalTodayNow", counters.stored.messages);
     table.put("msgGetTotalTodayNow", counters.delivered.messages);
-    for name in ["msgPutTotalTodayMorning", "msgPutTotalYesterdayMorning", "msgGetTotalTodayMorning", "msgGetTotalYesterdayMorning"] {
+    for name in [
+        "msgPutTotalTodayMorning",
+        "msgPutTotalYesterdayMorning",
+        "msgGetTotalTodayMorning",
+        "msgGetTotalYesterdayMorning",
+    ] {
         table.put(name, 0);
     }
     table.put("putMessageTimesTotal", counters.stored.messages);
     table.put("putMessageSizeTotal", counters.stored.bytes);
-    table.put("putMessageAverageSize", format!("{:.1}", counters.stored.bytes as f64 / counters.stored.messages.max(1) as f64));
+    table.put(
+        "putMessageAverageSize",
+        format!("{:.1}", counters.stored.bytes as f64 / counters.stored.messages.max(1) as f64),
+    );
 
     table.put("commitLogMinOffset", facts.log_begin);
     table.put("commitLogMaxOffset", state.applied);

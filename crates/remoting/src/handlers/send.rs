@@ -55,8 +55,7 @@ pub(crate) fn answer(desk: &mut Desk, _: &mut Env<'_>, caller: Caller, answer: A
 
 fn write(caller: Caller, sent: &Sent, id: &str, to: &mut Vec<u8>) {
     let code = caller.kind().code;
-    let is_reply =
-        code == RequestCode::SendReplyMessage.code() || code == RequestCode::SendReplyMessageV2.code();
+    let is_reply = code == RequestCode::SendReplyMessage.code() || code == RequestCode::SendReplyMessageV2.code();
     let answer = SendAnswer {
         msg_id: id,
         queue_id: sent.queue as i32,

@@ -228,7 +228,11 @@ fn write_standing(desk: &mut Desk, env: &Env<'_>, caller: Caller, standing: &Sta
     topics.dedup();
     let flow = |topic: &Arc<str>| flow_of_group(env, topic, &standing.group).messages;
     let delivered = topics.into_iter().map(flow).sum();
-    let consume_tps = desk.per_second(env, &format!("got {}", standing.group), delivered);
+    let consume_tps = match delivered {
+        // Nor is a group remembered that nobody knows.
+        0 => 0.0,
+        _ => desk.per_second(env, &format!("got {}", standing.group), delivered),
+    };
     let stats = ConsumeStats { offsets, consume_tps };
     caller.body(to, |to| stats.write(to));
 }
@@ -260,8 +264,12 @@ pub(crate) fn all_groups(desk: &mut Desk, env: &mut Env<'_>, call: &Call<'_>, to
         let offset = |(queue, consumed): (&u32, &QueueOffset)| {
             let (end, consumed) = (topic.next(*queue).signed(), consumed.signed());
             total_diff += (end - consumed).max(0);
-            let offset =
-                ConsumeOffset { broker_offset: end, consumer_offset: consumed, pull_offset: consumed, last_timestamp: 0 };
+            let offset = ConsumeOffset {
+                broker_offset: end,
+                consumer_offset: consumed,
+                pull_offset: consumed,
+                last_timestamp: 0,
+            };
             (desk.queue(name, *queue), offset)
         };
         let stats = ConsumeStats { offsets: queues.iter().map(offset).collect(), consume_tps: 0.0 };
@@ -298,7 +306,12 @@ pub(crate) fn view(desk: &mut Desk, env: &mut Env<'_>, call: &Call<'_>, to: &mut
     let bytes = name.ends_with("_SIZE");
     let total = if bytes { flow.bytes } else { flow.messages };
     let average = if bytes { flow.bytes as f64 / flow.messages.max(1) as f64 } else { 1.0 };
-    let counter = if name == "TOPIC_PUT_NUMS" { put_counter(key) } else { format!("{name} {key}") };
+    let counter = match name {
+        "TOPIC_PUT_NUMS" => put_counter(key),
+        // Of the broker as a whole, whatever the key.
+        _ if name.starts_with("BROKER_") => name.to_owned(),
+        _ => format!("{name} {key}"),
+    };
     let rates = desk.rates.of(&counter, total, env.facts.started, env.now, &WINDOWS_MS);
     let [minute, hour, day] = rates.map(|rate| BrokerStatsItem {
         sum: i64::try_from(rate.sum).unwrap_or(i64::MAX),

@@ -51,6 +51,14 @@ pub(crate) fn handle(desk: &mut Desk, env: &mut Env<'_>, call: &Call<'_>, to: &m
         body.int("inFlight", broker.in_flight() as i64);
         body.int("logBegin", facts.log_begin.signed());
         body.int("logEnd", state.applied.signed());
+        let mut open = Object::begin(body.member("openTransactions"));
+        for (topic, counts) in state.ledger.topic_counts() {
+            let mut counted = Object::begin(open.member(topic));
+            counted.int("pending", counts.pending as i64);
+            counted.int("setAside", counts.set_aside as i64);
+            counted.end();
+        }
+        open.end();
         body.int("scheduled", state.scheduled.len() as i64);
         body.int("startedAt", facts.started.millis());
         body.int("topics", state.topics.len() as i64);

@@ -80,7 +80,8 @@ pub(crate) fn put_list(desk: &mut Desk, env: &mut Env<'_>, call: &Call<'_>, to: 
 /// Applies changes such as `+message.type=FIFO,-other`.
 fn change_attributes(attributes: &mut Vec<(String, String)>, changes: &str) -> Result<(), Fault> {
     for change in changes.split(',').map(str::trim).filter(|change| !change.is_empty()) {
-        let wrong = || Refusal::InvalidParameter(format!("{change:?} is no change of an attribute; write +key=value or -key"));
+        let wrong =
+            || Refusal::InvalidParameter(format!("{change:?} is no change of an attribute; write +key=value or -key"));
         if let Some(set) = change.strip_prefix('+') {
             let (key, value) = set.split_once('=').ok_or_else(wrong)?;
             attributes.retain(|(known, _)| known != key);
@@ -94,8 +95,18 @@ fn change_attributes(attributes: &mut Vec<(String, String)>, changes: &str) -> R
     Ok(())
 }
 
+/// Most attributes of a topic.
+const ATTRIBUTES_MAX: usize = 64;
+/// Longest attribute, in bytes of its key and value.
+const ATTRIBUTE_LEN_MAX: usize = 1024;
+
 /// Attributes that ask for something this broker does not do are refused rather than kept and ignored.
 fn supported(topic: &entry::TopicConfig) -> Result<(), Fault> {
+    let too_long = topic.attributes.iter().any(|(key, value)| key.len() + value.len() > ATTRIBUTE_LEN_MAX);
+    if topic.attributes.len() > ATTRIBUTES_MAX || too_long {
+        let text = format!("a topic may have {ATTRIBUTES_MAX} attributes of {ATTRIBUTE_LEN_MAX} bytes each");
+        return Err(Refusal::InvalidParameter(text).into());
+    }
     for (key, value) in &topic.attributes {
         let default = match key.as_str() {
             "cleanup.policy" => "DELETE",
@@ -114,11 +125,8 @@ fn supported(topic: &entry::TopicConfig) -> Result<(), Fault> {
 pub(crate) fn delete(desk: &mut Desk, env: &mut Env<'_>, call: &Call<'_>, _: &mut Vec<u8>) -> Result<(), Fault> {
     let header = TopicHeader::decode(&call.fields)?;
     let who = who(desk, call);
-    let request = Request::DeleteTopic {
-        topic: header.topic,
-        force: call.fields.opt_bool("force")?.unwrap_or(false),
-        who: &who,
-    };
+    let request =
+        Request::DeleteTopic { topic: header.topic, force: call.fields.opt_bool("force")?.unwrap_or(false), who: &who };
     env.ask(call.caller.session, call.reply(), request);
     Ok(())
 }
@@ -205,6 +213,7 @@ mod tests {
         };
         assert!(supported(&topic("cleanup.policy", "COMPACTION")).is_err());
         assert!(supported(&topic("queue.type", "BatchCQ")).is_err());
+        assert!(supported(&topic("long", &"x".repeat(2000))).is_err());
         assert!(supported(&topic("queue.type", "SimpleCQ")).is_ok());
         assert!(supported(&topic("message.type", "TRANSACTION")).is_ok());
     }

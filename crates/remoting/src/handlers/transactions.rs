@@ -10,7 +10,7 @@ use super::topics::who;
 use crate::caller::{Call, Caller, Fault};
 use crate::desk::Desk;
 use crate::door::Env;
-use crate::own::{Action, ListTransactions, ResolveTransaction, Transaction, TransactionList};
+use crate::own::{Action, ListTransactions, ResolveTransaction, Transaction, TransactionPage};
 
 /// Most transactions one answer lists.
 const LIST_MAX: usize = 1000;
@@ -71,16 +71,16 @@ pub(crate) fn resolve(_: &mut Desk, env: &mut Env<'_>, call: &Call<'_>, _: &mut 
     Ok(())
 }
 
-pub(crate) fn answer(desk: &mut Desk, _: &mut Env<'_>, caller: Caller, answer: Answer, to: &mut Vec<u8>) {
+pub(crate) fn answer(desk: &mut Desk, env: &mut Env<'_>, caller: Caller, answer: Answer, to: &mut Vec<u8>) {
     match answer {
         Answer::Done | Answer::Settled(_) => caller.done(to),
-        Answer::Transactions { rows, total, more } => {
-            let transactions = rows.into_iter().map(|row| shown(desk, row)).collect();
-            let list = TransactionList { transactions, total: i64::try_from(total).unwrap_or(i64::MAX), more };
-            caller.body(to, |to| list.write(to));
+        Answer::Transactions { rows, total, set_aside, more } => {
+            let transactions = rows.into_iter().map(|row| shown(desk, env, row)).collect();
+            let page = TransactionPage { transactions, total, set_aside, more, now: env.now };
+            caller.body(to, |to| page.write(to));
         }
         Answer::Transaction(status) => {
-            let transaction = shown(desk, *status);
+            let transaction = shown(desk, env, *status);
             caller.body(to, |to| transaction.write(to));
         }
         Answer::Refused(refusal) => caller.refused(to, &refusal),
@@ -88,22 +88,11 @@ pub(crate) fn answer(desk: &mut Desk, _: &mut Env<'_>, caller: Caller, answer: A
     }
 }
 
-fn shown(desk: &Desk, status: TransactionStatus) -> Transaction {
+fn shown(desk: &Desk, env: &Env<'_>, status: TransactionStatus) -> Transaction {
     Transaction {
-        id: desk.offset_id(status.half.at).as_str().to_owned(),
-        offset: status.half.at.signed(),
-        sequence: status.sequence.signed(),
-        key: status.unique_key,
-        topic: status.topic,
-        queue: i64::from(status.queue),
-        group: status.group,
-        client: status.client,
-        state: status.state.to_owned(),
-        stored_at: status.half.time.millis(),
-        unknown_answers: i64::from(status.attempts),
-        silent_checks: i64::from(status.silent),
-        size: i64::from(status.size),
-        explanation: status.explanation,
-        timeline: status.timeline.into_iter().map(|(at, what)| (at.millis(), what)).collect(),
+        offset_id: desk.offset_id(status.half.at).as_str().to_owned(),
+        status,
+        check_max: env.broker.config().checks.check_max,
+        now: env.now,
     }
 }

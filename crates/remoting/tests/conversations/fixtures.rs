@@ -32,7 +32,8 @@ pub fn conversation(name: &str) -> Vec<Line> {
 /// The names of all conversations.
 pub fn names() -> Vec<&'static str> {
     let lines = include_str!("../fixtures/conversations.tsv").lines();
-    let mut names: Vec<_> = lines.filter(|line| !line.starts_with('#')).filter_map(|line| line.split('\t').next()).collect();
+    let mut names: Vec<_> =
+        lines.filter(|line| !line.starts_with('#')).filter_map(|line| line.split('\t').next()).collect();
     names.dedup();
     names
 }

@@ -110,7 +110,7 @@ impl House {
     pub fn open(&mut self) -> SessionId {
         self.last_session += 1;
         let session = SessionId(self.last_session);
-        let peer = SocketAddr::new("10.0.0.5".parse().unwrap(), 50_000 + self.last_session as u16);
+        let peer = SocketAddr::new("10.0.0.5".parse().unwrap(), 50_000 + (self.last_session % 10_000) as u16);
         self.connections.insert(session, Vec::new());
         self.door.opened(session, peer);
         self.broker.handle(self.now, Input::Opened { session, peer }, &mut self.out);
@@ -144,7 +144,13 @@ impl House {
     }
 
     /// The same, where no answer may be right.
-    pub fn try_call(&mut self, session: SessionId, code: i32, fields: &[(&str, &str)], body: &[u8]) -> Option<Received> {
+    pub fn try_call(
+        &mut self,
+        session: SessionId,
+        code: i32,
+        fields: &[(&str, &str)],
+        body: &[u8],
+    ) -> Option<Received> {
         let opaque = self.ask(session, code, 0, fields, body);
         let (answers, others): (Vec<_>, Vec<_>) =
             self.take(session).into_iter().partition(|(is_answer, frame)| *is_answer && frame.opaque == opaque);
@@ -338,8 +344,7 @@ impl House {
                 subscriptions.join(",")
             )
         });
-        let body =
-            format!(r#"{{"clientID":{id:?},"producerDataSet":[{producers}],"consumerDataSet":[{consumers}]}}"#);
+        let body = format!(r#"{{"clientID":{id:?},"producerDataSet":[{producers}],"consumerDataSet":[{consumers}]}}"#);
         let answer = self.call(session, 34, &[], body.as_bytes());
         assert_eq!((answer.code, answer.remark), (0, None), "{body}");
         session

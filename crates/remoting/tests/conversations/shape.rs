@@ -36,7 +36,8 @@ fn compare(path: &str, recorded: &Value<'_>, ours: &Value<'_>, found: &mut Vec<S
     match (recorded, ours) {
         (Value::Object(recorded_members), Value::Object(our_members)) => {
             let name = path.rsplit('.').next().unwrap_or_default();
-            let is_map = MAPS.contains(&name) || recorded_members.iter().any(|(key, _)| !matches!(key, Value::String(_)));
+            let is_map =
+                MAPS.contains(&name) || recorded_members.iter().any(|(key, _)| !matches!(key, Value::String(_)));
             if is_map {
                 if let (Some((a_key, a)), Some((b_key, b))) = (recorded_members.first(), our_members.first()) {
                     compare(&format!("{path}.key"), a_key, b_key, found);

@@ -144,7 +144,9 @@ impl Store {
             }
             ReadRequest::Records(places) => {
                 let bytes = |at: CommitLogOffset, len: u32| &self.log[at.get() as usize..][..len as usize];
-                ReadOutcome::Records(Some(places.iter().flat_map(|place| bytes(place.at, place.len)).copied().collect()))
+                ReadOutcome::Records(Some(
+                    places.iter().flat_map(|place| bytes(place.at, place.len)).copied().collect(),
+                ))
             }
         }
     }

@@ -101,7 +101,10 @@ impl Core {
         let due = [self.engine.next_deadline(now), self.door.next_deadline(), self.names.next_deadline()];
         let due = due.into_iter().flatten().min().map(|due| self.clock.until(due));
         // A millisecond more: the poll must not end a fraction of a millisecond before what it waits for is due.
-        Some(due.map_or(SLEEP_MAX, |due| if due.is_zero() { due } else { due + Duration::from_millis(1) }).min(SLEEP_MAX))
+        Some(
+            due.map_or(SLEEP_MAX, |due| if due.is_zero() { due } else { due + Duration::from_millis(1) })
+                .min(SLEEP_MAX),
+        )
     }
 
     /// What tools ask about the process: looked up now and then.
@@ -125,16 +128,9 @@ impl Core {
         let now = self.clock.now();
         let mut failed = None;
         let Core { mut engine, mut sockets, mut door, mut names, workers, facts, .. } = self;
-        let mut doors =
-            Doors { sockets: &mut sockets, door: &mut door, names: &mut names, facts: &facts, now };
+        let mut doors = Doors { sockets: &mut sockets, door: &mut door, names: &mut names, facts: &facts, now };
         engine.settle(now, &mut doors)?;
-        // A sync that is under way elsewhere: those who wait for it still get their answers.
-        while engine.is_syncing() && Instant::now() < deadline {
-            match workers.take_done() {
-                Some(done) => engine.done(now, done, &mut doors)?,
-                None => std::thread::sleep(Duration::from_millis(1)),
-            }
-        }
+        // Waits for what is under way elsewhere: those who wait for a sync still get their answers.
         for done in workers.stop() {
             engine.done(now, done, &mut doors)?;
         }

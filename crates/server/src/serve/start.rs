@@ -30,6 +30,9 @@ pub fn serve(loaded: &Loaded) -> Result<()> {
     let advertise = config.server.advertise.unwrap_or(addresses.broker);
     let now = clock.now();
     let (engine, opened) = Engine::open(disk.clone(), settings::engine(config, advertise), now)?;
+    for note in &opened.notes {
+        tracing::info!("{note}");
+    }
     for remark in &opened.remarks {
         tracing::warn!("{remark}");
     }
@@ -96,8 +99,7 @@ impl Addresses {
 /// What a person needs in the first second.
 fn greet(config: &Config, addresses: &Addresses, advertise: SocketAddr, opened: &engine::Opened, started: Instant) {
     let vip = addresses.vip.map_or(String::new(), |vip| format!(" and {vip}"));
-    let advertised =
-        if advertise == addresses.broker { String::new() } else { format!(", advertised as {advertise}") };
+    let advertised = if advertise == addresses.broker { String::new() } else { format!(", advertised as {advertise}") };
     let durability = match config.store.durability {
         crate::config::Durability::Disk => "disk: what is answered is synced",
         crate::config::Durability::Memory => "memory: a power cut loses up to the last half second",

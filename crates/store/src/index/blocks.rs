@@ -228,18 +228,22 @@ impl BlockFiles {
     /// Reads the payload of a block back.
     ///
     /// # Errors
-    /// When the disk refuses, or other bytes are there; from then on no checkpoint is written.
+    /// When the disk refuses, or other bytes are there: from then on no checkpoint is written.
     pub fn read(&self, place: Place, owner: u64, first: u64) -> Result<Vec<u8>, IndexError> {
         let file = &self.files.get(&place.file).expect("only known blocks are read").file;
         self.read_from(file, place, owner, first)
             .map_err(|source| IndexError::io(&file.path, source))
-            .and_then(|block| block.ok_or(IndexError::Damaged { path: file.path.clone(), at: u64::from(place.at) }))
-            .inspect_err(|_| self.health.found_damage())
+            .and_then(|block| block.ok_or_else(|| self.damaged(place)))
     }
 
-    /// The error about a block whose bytes are intact and make no sense; from then on no checkpoint is written.
-    pub fn damaged(&self, place: Place) -> IndexError {
+    /// From now on no checkpoint is written: it would say what is not so.
+    pub fn distrust(&self) {
         self.health.found_damage();
+    }
+
+    /// The error about a block that is not what was written.
+    pub fn damaged(&self, place: Place) -> IndexError {
+        self.distrust();
         IndexError::Damaged { path: path(place.file), at: u64::from(place.at) }
     }
 

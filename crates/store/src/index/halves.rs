@@ -168,6 +168,8 @@ impl Halves {
                 place => read(files, number, place),
             };
             let slots = slots.unwrap_or_else(|error| {
+                // The page is written without the slots it had.
+                files.distrust();
                 result = Err(error);
                 [Slot::default(); PAGE_SLOTS as usize]
             });

@@ -236,7 +236,11 @@ impl Keys {
             let in_time = run.max_time >= begin && run.min_time <= range.times.end().millis();
             if in_time && run.from < range.offsets.end.get() {
                 let read = run.find(&*self.disk, hash, |bits| add(bits, out));
-                read.inspect_err(|_| self.health.found_damage())?;
+                read.inspect_err(|error| {
+                    if let IndexError::Damaged { .. } = error {
+                        self.health.found_damage();
+                    }
+                })?;
             }
         }
         out[start..].sort_unstable_by_key(|hit| std::cmp::Reverse(hit.offset()));

@@ -29,13 +29,9 @@ use super::chore::Spare;
 use super::error::{Damage, OpenError};
 use super::files::Files;
 use super::scan::{ScanError, Scanner, search};
-use super::segment::{
-    DIR, SEGMENT_HEADER_USED, Segment, ZEROING_NAME, ZEROS, encode_header, parse_header, segment_path, spare_path,
-};
+use super::segment::{DIR, SEGMENT_HEADER_USED, Segment, parse_header, segment_path, spare_path};
+use super::tail::finish_tail;
 use super::view::damage;
-
-/// Bytes read at a time where nothing is parsed.
-const PIECE: usize = 1 << 20;
 
 /// What opening a log found.
 #[derive(Clone, Debug)]
@@ -118,7 +114,7 @@ pub(super) fn recover(disk: &dyn Disk, config: &LogConfig, from: CommitLogOffset
         return Err(lost(&files, &scan, &behind));
     }
     let removed = remove_behind(disk, &mut files, &scan)?;
-    let zeroed_bytes = finish_tail(disk, &mut files, &scan)?;
+    let zeroed_bytes = finish_tail(disk, &mut files, scan.synced, scan.end)?;
     let spares = tidy(disk, config, &files, scan.end)?;
     // From here on no name may come back or go that was not seen above, and everything read is durable.
     disk.sync_dir(DIR).map_err(OpenError::io("sync", DIR))?;
@@ -136,7 +132,7 @@ pub(super) fn recover(disk: &dyn Disk, config: &LogConfig, from: CommitLogOffset
             .segments
             .last()
             .map_or(0, |last| last.len.min(last.segment.size()).max(last.segment.position(scan.end))),
-        first_times: files.segments.iter().filter_map(|f| Some((f.segment.base(), f.first_time?))).collect(),
+        first_times: first_times(&files, scan.end),
         segments: files.segments.into_iter().map(|found| found.segment).collect(),
         spares,
     };
@@ -151,6 +147,12 @@ pub(super) fn recover(disk: &dyn Disk, config: &LogConfig, from: CommitLogOffset
     }
     recovered.recovery.start = recovered.segments[0].base();
     Ok(recovered)
+}
+
+fn first_times(files: &Files, end: CommitLogOffset) -> BTreeMap<CommitLogOffset, Timestamp> {
+    // A first batch that has just been cut off has no say.
+    let written = files.segments.iter().filter(|found| found.segment.base() < end);
+    written.filter_map(|found| Some((found.segment.base(), found.first_time?))).collect()
 }
 
 /// Checks what is not read: that all segments are there, and that the one to begin with is.
@@ -291,94 +293,6 @@ fn remove_behind(disk: &dyn Disk, files: &mut Files, scan: &Scan) -> Result<Vec<
         removed.push(path.to_owned());
     }
     Ok(removed)
-}
-
-/// Makes everything that is kept durable, and overwrites what follows the end with zeros. Returns how many.
-fn finish_tail(disk: &dyn Disk, files: &mut Files, scan: &Scan) -> Result<u64, OpenError> {
-    for index in 0..files.segments.len() {
-        let end = files.limit(index).min(scan.end);
-        let segment = &files.segments[index].segment;
-        let io = |doing| OpenError::io(doing, segment.path());
-        if end <= scan.synced {
-            continue;
-        }
-        if segment.base() >= scan.synced {
-            let header = encode_header(segment.base(), segment.size());
-            segment.file().write_at(&header, 0).map_err(io("write to"))?;
-        }
-        write_again(segment, scan.synced.max(segment.base()), end).map_err(io("write again what is in"))?;
-        segment.file().sync().map_err(io("sync"))?;
-    }
-    let Some(last) = files.segments.last() else {
-        return Ok(0);
-    };
-    let io = |doing| OpenError::io(doing, last.segment.path());
-    let (from, to) = (last.segment.position(scan.end), last.len.min(last.segment.size()));
-    let marker = format!("{DIR}/{ZEROING_NAME}");
-    let unsure = files.unfinished.iter().any(|name| name == ZEROING_NAME);
-    if !unsure {
-        if is_zero(&last.segment, from, to).map_err(io("read"))? {
-            return Ok(0);
-        }
-        disk.create(&marker).map_err(OpenError::io("create", &marker))?;
-        disk.sync_dir(DIR).map_err(OpenError::io("sync", DIR))?;
-        files.unfinished.push(ZEROING_NAME.to_owned());
-    }
-    let zeroed = write_zeros_over(&last.segment, from, to, unsure).map_err(io("overwrite the tail of"))?;
-    last.segment.file().sync().map_err(io("sync"))?;
-    Ok(zeroed)
-}
-
-/// Writes the bytes between two offsets as they are, so that a sync takes them for new.
-fn write_again(segment: &Segment, from: CommitLogOffset, to: CommitLogOffset) -> io::Result<()> {
-    pieces(segment, segment.position(from), segment.position(to), |bytes, at| {
-        segment.file().write_at(bytes, at).map(|()| true)
-    })
-}
-
-fn is_zero(segment: &Segment, from: u64, to: u64) -> io::Result<bool> {
-    let mut zero = true;
-    pieces(segment, from, to, |bytes, _| {
-        zero = bytes.chunks(ZEROS.len()).all(|piece| piece == &ZEROS[..piece.len()]);
-        Ok(zero)
-    })?;
-    Ok(zero)
-}
-
-/// Writes zeros between two positions: `all`, or where something else stands. Returns how many.
-fn write_zeros_over(segment: &Segment, from: u64, to: u64, all: bool) -> io::Result<u64> {
-    let mut zeroed = 0;
-    pieces(segment, from, to, |bytes, mut at| {
-        for piece in bytes.chunks(ZEROS.len()) {
-            let zeros = &ZEROS[..piece.len()];
-            if all || piece != zeros {
-                segment.file().write_at(zeros, at)?;
-                zeroed += piece.len() as u64;
-            }
-            at += piece.len() as u64;
-        }
-        Ok(true)
-    })?;
-    Ok(zeroed)
-}
-
-/// Reads piece by piece between two positions, as far as the file goes and `visit` wants more.
-fn pieces(
-    segment: &Segment,
-    mut from: u64,
-    to: u64,
-    mut visit: impl FnMut(&[u8], u64) -> io::Result<bool>,
-) -> io::Result<()> {
-    let mut buf = vec![0; PIECE.min(to.saturating_sub(from) as usize)];
-    while from < to {
-        let wanted = (to - from).min(buf.len() as u64) as usize;
-        let read = segment.file().read_at(&mut buf[..wanted], from)?;
-        if read == 0 || !visit(&buf[..read], from)? {
-            break;
-        }
-        from += read as u64;
-    }
-    Ok(())
 }
 
 /// Removes what was never finished and spares that cannot be used, and opens the rest.

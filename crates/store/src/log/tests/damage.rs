@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::disk::DiskFile;
+use crate::log::segment::{encode_header, segment_path};
 
 const FIRST: &str = "log/00000000000000000000.seg";
 /// Framed length of the batches below.
@@ -246,4 +247,41 @@ fn segments_behind_a_torn_tail_are_removed() {
     log.sync().unwrap();
     let (log, _) = open(&disk.crash(5), &SMALL, CommitLogOffset::ZERO).unwrap();
     assert_eq!(read_all(&log), [1, 6, 7]);
+}
+
+#[test]
+fn a_damaged_header_of_the_last_segment_is_no_torn_tail_when_the_snapshot_stands_in_it() {
+    for from in [7 * LEN, 8 * LEN] {
+        let disk = FakeDisk::new(1);
+        eight_batches(&disk);
+        disk.flip_bit(&segment(3), 9, 0);
+        let error = open(&disk, &SMALL, CommitLogOffset::new(from)).map(|_| ()).unwrap_err();
+        assert!(matches!(&error, OpenError::Damaged { damage, .. } if damage.position == 0), "{error}");
+        assert!(disk.open(&segment(3)).is_ok());
+    }
+}
+
+/// After a failed sync the kernel says that zeros are on the disk when they are not.
+#[test]
+fn a_tail_that_could_not_be_overwritten_durably_is_overwritten_again() {
+    let torn = FakeDisk::new(1);
+    eight_batches(&torn);
+    torn.flip_bit(&segment(3), SEGMENT_HEADER_LEN + LEN + 300, 0);
+    let mut failures = 0;
+    for nth in 1..12 {
+        let disk = torn.crash(0);
+        disk.fail_sync(nth);
+        if open(&disk, &SMALL, CommitLogOffset::ZERO).is_ok() {
+            continue;
+        }
+        failures += 1;
+        let (log, _) = open(&disk, &SMALL, CommitLogOffset::ZERO).unwrap();
+        let position = SEGMENT_HEADER_LEN + log.written().get() - 6 * LEN;
+        for seed in 0..30 {
+            let mut rest = vec![1; 8192];
+            let read = file(&disk.crash(seed), &segment(3)).read_at(&mut rest, position).unwrap();
+            assert!(rest[..read].iter().all(|b| *b == 0), "sync {nth}, seed {seed}");
+        }
+    }
+    assert!(failures > 4, "{failures}");
 }
