@@ -1,1 +1,32 @@
-//! The simulator.
+//! The broker and its store in a simulated world: one seed in, one verdict out, the same one every time.
+//!
+//! The production engine, broker and store run unchanged on a disk in memory that loses, tears, fails and fills up, with
+//! a clock that jumps and clients that crash, stay silent, contradict each other and lie. In reading order:
+//!
+//! - [`Plan`]: what one seed is like: sizes, who takes part, what may go wrong;
+//! - `world`, `steps`, `life`, `clients`: what happens;
+//! - [`oracle`]: what was promised, and whether it is kept;
+//! - [`Coverage`]: what was reached, and what never was;
+//! - [`Bug`]: defects planted around the production code, each of which some seed must find.
+//!
+//! Sockets are not simulated: clients speak the broker's own requests and answers.
+
+mod agenda;
+mod bugs;
+mod clients;
+mod coverage;
+mod disk;
+mod history;
+mod life;
+mod mailbox;
+pub mod oracle;
+mod plan;
+mod rng;
+mod run;
+mod steps;
+mod world;
+
+pub use bugs::{BUGS, Bug};
+pub use coverage::{Coverage, Kind};
+pub use plan::Plan;
+pub use run::{Options, Verdict, run};

@@ -351,7 +351,7 @@ impl Bench {
                 ReadOutcome::Records(Some(places.iter().flat_map(|p| self.bytes(p.at, p.len as usize)).collect()))
             }
             ReadRequest::Half { sequence, .. } => ReadOutcome::Half(self.half(|half| half.sequence == *sequence)),
-            ReadRequest::HalfByKey { key } => ReadOutcome::Half(self.half(|half| {
+            ReadRequest::HalfByKey { key, .. } => ReadOutcome::Half(self.half(|half| {
                 Record::parse(half.record).ok().and_then(|r| r.property("UNIQ_KEY")) == Some(key.as_str())
             })),
             ReadRequest::Entry { at } => ReadOutcome::Entry(

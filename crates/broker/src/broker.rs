@@ -55,6 +55,8 @@ pub struct Broker {
     pub(crate) unique_keys: UniqueKeys,
     pub(crate) any_queue: u32,
     pub(crate) next_expiry: Timestamp,
+    /// After a delivery failed, the next ones wait until then.
+    pub(crate) deliveries_not_before: Timestamp,
     last_push: u64,
 
     /// The broker's time: that of the last input, never smaller than before or than that of an entry.
@@ -93,6 +95,7 @@ impl Broker {
             unique_keys: UniqueKeys::new(config.store_host),
             any_queue: 0,
             next_expiry: now,
+            deliveries_not_before: now,
             last_push: 0,
             now,
             room: u64::MAX,
@@ -177,6 +180,11 @@ impl Broker {
     /// Pulls that wait for messages.
     pub fn held_pulls(&self) -> usize {
         self.held.len()
+    }
+
+    /// Who waits for the answer that a read leads to, if anybody does: one who takes no answers waits with the read.
+    pub fn reader(&self, ticket: Ticket) -> Option<SessionId> {
+        self.reads.reader(ticket).map(|reply| reply.session)
     }
 
     /// Connected members of a producer group.
@@ -390,7 +398,7 @@ impl Broker {
                 self.pending_done(pending, out);
             }
             Applied::Offsets => match pending {
-                Pending::Offsets(replies) => replies.into_iter().for_each(|reply| self.done(Some(reply), out)),
+                Pending::Offsets { replies, .. } => replies.into_iter().for_each(|reply| self.done(Some(reply), out)),
                 Pending::Reset { reply, resets, pushes } => {
                     if let Some(reply) = reply {
                         out.list.push(Output::Answer(reply, Answer::Reset(resets)));
@@ -409,13 +417,14 @@ impl Broker {
                 self.pending_done(pending, out);
             }
             Applied::TopicDeleted(name) => {
-                self.offsets_reload();
+                self.counters.by_topic.remove(name.as_str());
+                self.counters.by_group.retain(|(topic, _), _| **topic != *name);
                 out.list.push(Output::TopicGone(name));
                 self.pending_done(pending, out);
             }
             Applied::Group(_) => self.pending_done(pending, out),
-            Applied::GroupDeleted(_) => {
-                self.offsets_reload();
+            Applied::GroupDeleted(name) => {
+                self.counters.by_group.retain(|(_, group), _| *group != name);
                 self.pending_done(pending, out);
             }
             Applied::KeyValue { namespace, key, value } => {
@@ -441,7 +450,7 @@ impl Broker {
             Pending::Deliver(source) => {
                 self.delivering.remove(&source);
             }
-            Pending::Offsets(replies) => {
+            Pending::Offsets { replies, .. } => {
                 for reply in replies {
                     self.refuse(Some(reply), Refusal::Conflict(why.to_owned()), out);
                 }
@@ -469,8 +478,10 @@ impl Broker {
                 }
                 Pending::Deliver(source) => {
                     self.delivering.remove(&source);
+                    self.deliveries_not_before = self.now.plus_ms(crate::delivery::RETRY_MS);
                 }
-                Pending::Offsets(replies) => {
+                Pending::Offsets { replies, keys } => {
+                    self.offsets_lost(keys);
                     for reply in replies {
                         self.refuse(Some(reply), Refusal::Unavailable(reason.to_owned()), out);
                     }

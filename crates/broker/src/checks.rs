@@ -4,7 +4,7 @@ use message::CommitLogOffset;
 use message::entry::{Check, CheckOutcome, DecidedBy, Entry, Note, Outcome};
 use message::properties;
 use message::record::{Delivery, NewRecord, Record};
-use transaction::{Command, Event};
+use transaction::{Command, Event, State};
 
 use crate::Broker;
 use crate::io::{CheckPush, Output, Outputs, Push, PushId, ReadOutcome, ReadRequest, RecordAt, SessionId};
@@ -103,13 +103,16 @@ impl Broker {
         outcome: ReadOutcome,
         out: &mut Outputs,
     ) {
-        let Some(state) = self.state.ledger.get(half) else { return };
+        // One entry of a batch may set aside, or decide, what an earlier one had asked about.
+        let Some(state) = self.state.ledger.get(half).filter(|half| half.state() == State::Pending) else { return };
         let record = match &outcome {
             ReadOutcome::Records(Some(bytes)) => Record::parse(bytes).ok(),
             _ => None,
         };
         let Some(record) = record else {
-            // The store has said why it could not read; the half is asked about again later.
+            let why = outcome.failure();
+            let text = format!("the half at offset {half} cannot be read, so nobody can be asked about it: {why}");
+            out.list.push(Output::Warn(text));
             return self.check_step(Event::CheckFailed { half }, out);
         };
         let (sequence, unique_key) = (state.sequence(), state.unique_key().to_owned());

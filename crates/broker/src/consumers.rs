@@ -1,4 +1,4 @@
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use message::Timestamp;
@@ -8,7 +8,8 @@ use crate::io::{ConsumerData, MessageModel, SessionId, Subscription};
 /// Consumer groups as their members make them: who is there, and what they subscribe to.
 #[derive(Debug, Default)]
 pub struct Consumers {
-    groups: HashMap<Arc<str>, ConsumerGroup>,
+    /// In order of their names: members that fall silent together leave in the same order every time.
+    groups: BTreeMap<Arc<str>, ConsumerGroup>,
 }
 
 /// One group with at least one member.
@@ -154,6 +155,18 @@ mod tests {
         assert!(!consumers.heartbeat(&a, SessionId(1), &data(&[("orders", "*", 2)]), Timestamp::ZERO));
         assert!(consumers.heartbeat(&b, SessionId(2), &data(&[("orders", "*", 1)]), Timestamp::ZERO));
         assert_eq!(consumers.get("cart").map(|group| group.members.len()), Some(2));
+    }
+
+    #[test]
+    fn members_that_fall_silent_together_are_found_in_the_same_order_every_time() {
+        let mut consumers = Consumers::default();
+        let group = |number: u64| ConsumerData { group: format!("cart-{number:02}"), ..data(&[]) };
+        (0..20).rev().for_each(|number| {
+            consumers.heartbeat(&client("a"), SessionId(number), &group(number), Timestamp::ZERO);
+        });
+        let silent = consumers.silent(Timestamp::from_millis(120_001), 120_000);
+        let sessions: Vec<u64> = silent.iter().map(|(_, _, session)| session.0).collect();
+        assert_eq!(sessions, (0..20).collect::<Vec<u64>>());
     }
 
     #[test]

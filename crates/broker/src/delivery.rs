@@ -8,13 +8,20 @@ use crate::io::{Output, Outputs, ReadOutcome, ReadRequest, RecordAt};
 use crate::pending::Pending;
 use crate::reads::Purpose;
 
+/// Milliseconds before deliveries are tried again after one failed, or while the disk is full.
+pub(crate) const RETRY_MS: i64 = 1000;
+
 /// Most scheduled messages delivered in one turn, so that a storm of them does not delay everything else.
 const DELIVERIES_PER_TURN: usize = 1000;
 
 impl Broker {
     /// Delivers what is due.
     pub(crate) fn deliver_due(&mut self, out: &mut Outputs) {
-        if self.unavailable.is_some() || self.state.scheduled.next_due().is_none_or(|due| due > self.now) {
+        if self.unavailable.is_some()
+            || self.now < self.deliveries_not_before
+            || self.state.scheduled.next_due().is_none_or(|due| due > self.now)
+            || self.room < self.config.limits.reserve
+        {
             return;
         }
         let delivering = &self.delivering;
@@ -25,10 +32,15 @@ impl Broker {
             .filter(|source| !delivering.contains(source))
             .take(DELIVERIES_PER_TURN)
             .collect();
+        let mut carried = 0;
         for source in due {
-            self.delivering.insert(source);
             let Some(message) = self.state.scheduled.get(source) else { continue };
-            if self.now.since_ms(message.stored) > self.config.limits.link_ms {
+            let old = self.now.since_ms(message.stored) > self.config.limits.link_ms;
+            if old && !self.may_carry(message.record_len, &mut carried, out) {
+                break;
+            }
+            self.delivering.insert(source);
+            if old {
                 let record = RecordAt { at: message.record_at, len: message.record_len };
                 let ticket = self.reads.begin(Purpose::Deliver(source));
                 out.list.push(Output::Read(ticket, ReadRequest::Records(vec![record])));
@@ -38,13 +50,24 @@ impl Broker {
         }
     }
 
+    /// Whether one more record is read to be stored again in this turn: no more of them than what may wait for a sync,
+    /// but always one. The others have their turn when those are on the disk.
+    fn may_carry(&self, len: u32, carried: &mut usize, out: &Outputs) -> bool {
+        let first = *carried == 0 && out.batch.is_empty();
+        *carried += len as usize;
+        first || out.batch.framed_len() + *carried <= self.config.limits.batch_bytes
+    }
+
     /// Goes on with a delivery whose record was read, to be carried.
     pub(crate) fn deliver_carried(&mut self, source: CommitLogOffset, outcome: ReadOutcome, out: &mut Outputs) {
         match outcome {
             ReadOutcome::Records(Some(record)) => self.deliver(source, Some(&record), out),
-            // Stays scheduled: the next turn tries again, and the store has said why it could not read.
-            _ => {
+            // Stays scheduled: it is tried again.
+            outcome => {
+                let why = outcome.failure();
+                out.list.push(Output::Warn(format!("the delayed message at offset {source} cannot be read: {why}")));
                 self.delivering.remove(&source);
+                self.deliveries_not_before = self.now.plus_ms(RETRY_MS);
             }
         }
     }
@@ -74,10 +97,15 @@ impl Broker {
     }
 
     /// The next offset of a queue for a message that must become visible whatever happened to its topic: a topic that
-    /// is gone is made again, a queue that is gone still takes messages that were accepted for it.
+    /// is gone is made again, and one that has fewer queues now is read as far as this one again, for what is accepted
+    /// for a queue that nobody reads would never be seen.
     pub(crate) fn take_for_delivery(&mut self, topic: &str, queue: u32, out: &mut Outputs) -> message::QueueOffset {
-        if self.topics.get(topic).is_none() {
-            let config = TopicConfig::new(topic, queue.saturating_add(1));
+        let config = match self.topics.get(topic) {
+            Some(view) if queue < view.config.read_queues => None,
+            Some(view) => Some(TopicConfig { read_queues: queue.saturating_add(1), ..view.config.clone() }),
+            None => Some(TopicConfig::new(topic, queue.saturating_add(1))),
+        };
+        if let Some(config) = config {
             self.put_topic_unchecked(config, Pending::Nobody, out);
         }
         self.topics.get_mut(topic).expect("made above if it was missing").take(queue, 1)
@@ -88,11 +116,15 @@ impl Broker {
         if self.unavailable.is_some() {
             return None;
         }
-        self.state.scheduled.next_due_unless(|source| self.delivering.contains(&source))
+        let due = self.state.scheduled.next_due_unless(|source| self.delivering.contains(&source))?;
+        // Proposals that wait for a sync come back by themselves, and what is left is delivered then.
+        let waits = if self.pending.is_empty() { self.deliveries_not_before } else { self.now.plus_ms(1) };
+        let full = self.room < self.config.limits.reserve;
+        Some(due.max(waits).max(if full { self.now.plus_ms(RETRY_MS) } else { due }))
     }
 
-    /// Stores records again that lie before `before` and are still needed, so that their segment may go. Returns how
-    /// many there are: the segment may go when none is left.
+    /// Stores records again that lie before `before` and are still needed, so that their segment may go: as many as one
+    /// batch takes. Returns how many there are: the segment may go when none is left.
     pub fn carry_before(&mut self, before: CommitLogOffset, out: &mut Outputs) -> usize {
         let range = CommitLogOffset::ZERO..before;
         let mut records: Vec<(CommitLogOffset, RecordAt)> = self
@@ -108,21 +140,32 @@ impl Broker {
                 .map(|(source, message)| (source, RecordAt { at: message.record_at, len: message.record_len })),
         );
         let left = records.len();
+        let mut carried = 0;
         for (source, record) in records {
-            if self.carrying.insert(source) {
-                let ticket = self.reads.begin(Purpose::Carry(source));
-                out.list.push(Output::Read(ticket, ReadRequest::Records(vec![record])));
+            if self.carrying.contains(&source) {
+                continue;
             }
+            if !self.may_carry(record.len, &mut carried, out) {
+                break;
+            }
+            self.carrying.insert(source);
+            let ticket = self.reads.begin(Purpose::Carry(source));
+            out.list.push(Output::Read(ticket, ReadRequest::Records(vec![record])));
         }
         left
     }
 
     pub(crate) fn carry(&mut self, source: CommitLogOffset, outcome: ReadOutcome, out: &mut Outputs) {
         self.carrying.remove(&source);
-        if let ReadOutcome::Records(Some(record)) = outcome {
-            self.propose(out, Pending::Nobody, false, |payload| {
+        match outcome {
+            ReadOutcome::Records(Some(record)) => self.propose(out, Pending::Nobody, false, |payload| {
                 Entry::Carried(Carried { source, record: &record }).encode(payload);
-            });
+            }),
+            outcome => {
+                let why = outcome.failure();
+                let text = format!("the message at offset {source} cannot be read, so its segment stays: {why}");
+                out.list.push(Output::Warn(text));
+            }
         }
     }
 }

@@ -151,7 +151,7 @@ impl Broker {
             true => self.counters.halves_repeated += 1,
             false => self.counters.halves += 1,
         }
-        let Pending::Half { reply, session } = pending else { return };
+        let Pending::Half { reply, session, .. } = pending else { return };
         let Ok(Entry::Half(Half { record, group, immunity_ms, .. })) = Entry::decode(payload) else { return };
         let stored_at = self.state.ledger.get(half).map_or(self.now, |half| half.stored_at());
         let session = Some(name(session)).filter(|_| self.sessions.get(session).is_some());

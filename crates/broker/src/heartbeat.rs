@@ -18,6 +18,14 @@ impl Broker {
         out: &mut Outputs,
     ) {
         let now = self.now;
+        let named =
+            beat.producers.len() + beat.consumers.iter().map(|data| 1 + data.subscriptions.len()).sum::<usize>();
+        if named > HEARTBEAT_NAMES_MAX {
+            let text =
+                format!("the heartbeat names {named} groups and topics; at most {HEARTBEAT_NAMES_MAX} are allowed");
+            return self.refuse(reply, Refusal::InvalidParameter(text), out);
+        }
+        self.leave_old_name(session, beat.client, out);
         let client: Arc<str> = Arc::from(beat.client);
         {
             let Some(known) = self.sessions.get_mut(session) else { return };
@@ -53,8 +61,25 @@ impl Broker {
         self.done(reply, out);
     }
 
+    /// A connection that goes by another client id now leaves the groups it joined under the old one.
+    fn leave_old_name(&mut self, session: SessionId, client: &str, out: &mut Outputs) {
+        let Some(known) = self.sessions.get_mut(session).filter(|known| &*known.client != client) else { return };
+        let old = known.client.clone();
+        for group in std::mem::take(&mut known.consumer_groups) {
+            if self.consumers.leave(&group, &old, session) {
+                self.tell_group(&group, out);
+            }
+        }
+    }
+
     /// A connection speaks for a producer group: it can be asked about halves, at once if some wait for it.
     pub(crate) fn producer_seen(&mut self, session: SessionId, group: &str, out: &mut Outputs) {
+        let known = self.sessions.get(session);
+        if known.is_some_and(|known| {
+            known.producer_groups.len() >= SESSION_GROUPS_MAX && !known.producer_groups.contains_key(group)
+        }) {
+            return;
+        }
         if self.sessions.produces(session, group, self.now) {
             self.producer_joined(session, group, out);
         }
@@ -221,6 +246,11 @@ impl Broker {
         }
     }
 }
+
+/// Groups and topics one heartbeat may name: far more than any client has, and few enough to compare each with each.
+const HEARTBEAT_NAMES_MAX: usize = 2000;
+/// Producer groups one connection may speak for.
+const SESSION_GROUPS_MAX: usize = 1000;
 
 /// Milliseconds between two looks for clients that went silent.
 pub(crate) const EXPIRY_ROUND_MS: i64 = 10_000;

@@ -140,6 +140,9 @@ impl Broker {
             Ok(name) => name,
             Err(refusal) => return self.refuse(reply, refusal, out),
         };
+        if self.group_config(group).is_none() {
+            return self.refuse(reply, Refusal::GroupNotFound(group.to_owned()), out);
+        }
         let mut queues: Vec<u32> = self.queues_of(&name).into_iter().map(|(_, queue)| queue).collect();
         if let Some(only) = queue {
             queues.retain(|queue| *queue == only);

@@ -15,11 +15,14 @@ use crate::state::Offsets;
 /// Bytes of log a new group goes back at most to begin at 0. RocketMQ's bound is what fits into memory.
 const NEAR_BYTES: u64 = 8 << 30;
 
+/// Group, topic and queue of an offset.
+pub(crate) type OffsetKey = (Arc<str>, Arc<str>, u32);
+
 /// Offsets as clients told them last: the stored ones, and those that are still to be logged.
 #[derive(Debug, Default)]
 pub(crate) struct OffsetView {
     current: Offsets,
-    dirty: BTreeSet<(Arc<str>, Arc<str>, u32)>,
+    dirty: BTreeSet<OffsetKey>,
     since: Option<Timestamp>,
 }
 
@@ -47,10 +50,6 @@ impl OffsetView {
     /// Every offset.
     pub fn iter(&self) -> impl Iterator<Item = (&Arc<str>, &Arc<str>, &BTreeMap<u32, QueueOffset>)> {
         self.current.iter()
-    }
-
-    pub fn forget(&mut self, stored: &Offsets) {
-        *self = OffsetView::of(stored);
     }
 }
 
@@ -165,7 +164,16 @@ impl Broker {
         let mut payload = Vec::new();
         entry.encode(&mut payload);
         drop(entry);
-        self.propose(out, Pending::Offsets(replies), urgent, |bytes| bytes.extend_from_slice(&payload));
+        let keys = dirty.into_iter().collect();
+        self.propose(out, Pending::Offsets { replies, keys }, urgent, |bytes| bytes.extend_from_slice(&payload));
+    }
+
+    /// Offsets that were on their way to the log are not in it: they are logged again.
+    pub(crate) fn offsets_lost(&mut self, keys: Vec<OffsetKey>) {
+        if !keys.is_empty() {
+            self.offsets.dirty.extend(keys);
+            self.offsets.since.get_or_insert(self.now);
+        }
     }
 
     /// Offsets ride along with a batch that is proposed anyway, or go by themselves after a second.
@@ -180,28 +188,15 @@ impl Broker {
         self.offsets.since.map(|since| since.plus_ms(self.config.limits.offsets_flush_ms))
     }
 
+    /// A topic is gone, and the offsets of its consumers with it.
     pub(crate) fn offsets_forget_topic(&mut self, topic: &str) {
         self.offsets.dirty.retain(|(_, dirty, _)| &**dirty != topic);
+        self.offsets.current.forget_topic(topic);
     }
 
+    /// A group is gone, and its offsets with it.
     pub(crate) fn offsets_forget_group(&mut self, group: &str) {
         self.offsets.dirty.retain(|(dirty, _, _)| &**dirty != group);
-    }
-
-    /// Takes the stored offsets over after topics or groups went: those still to be logged stay as they were told.
-    pub(crate) fn offsets_reload(&mut self) {
-        let dirty: Vec<_> = self
-            .offsets
-            .dirty
-            .iter()
-            .filter_map(|key| self.offsets.current.get(&key.0, &key.1, key.2).map(|offset| (key.clone(), offset)))
-            .collect();
-        let since = self.offsets.since;
-        self.offsets.forget(&self.state.offsets);
-        for (key, offset) in dirty {
-            self.offsets.current.store(&key.0, &key.1, &[(key.2, offset)]);
-            self.offsets.dirty.insert(key);
-        }
-        self.offsets.since = since;
+        self.offsets.current.forget_group(group);
     }
 }

@@ -1,7 +1,10 @@
+use std::sync::Arc;
+
 use message::CommitLogOffset;
 use message::entry::Outcome;
 
 use crate::io::{Push, Reply, Reset, SessionId};
+use crate::offsets::OffsetKey;
 
 /// What waits for an entry that was proposed, in the order of the proposals: the log commits in that order.
 #[derive(Debug)]
@@ -13,13 +16,22 @@ pub(crate) enum Pending {
     /// The sender of a batch.
     Batch(Option<Reply>),
     /// The sender of a half.
-    Half { reply: Option<Reply>, session: SessionId },
+    Half {
+        reply: Option<Reply>,
+        session: SessionId,
+        /// Its topic, which must not be deleted meanwhile.
+        topic: Arc<str>,
+    },
     /// Those who brought the decision: see `Broker::deciding`.
     Decision(CommitLogOffset),
     /// A scheduled message that is being delivered.
     Deliver(CommitLogOffset),
-    /// Those who want to know that their offsets are stored.
-    Offsets(Vec<Reply>),
+    /// Offsets, and those who want to know that they are stored.
+    Offsets {
+        replies: Vec<Reply>,
+        /// Group, topic and queue of each: to be logged again should the entry be lost.
+        keys: Vec<OffsetKey>,
+    },
     /// Offsets were moved by an operator.
     Reset { reply: Option<Reply>, resets: Vec<Reset>, pushes: Vec<(SessionId, Push)> },
     /// Somebody who only wants to know that it is done.

@@ -123,7 +123,10 @@ impl Broker {
                 self.expired_queue(&pull, next, &mut pulled);
             }
         }
-        let wait = hold && self.now < pull.until && self.held.len() < self.config.limits.held_pulls;
+        let wait = hold
+            && self.now < pull.until
+            && self.held.len() < self.config.limits.held_pulls
+            && self.sessions.get(pull.reply.session).is_some();
         match pulled.status {
             PullStatus::Found => {
                 let flow = (u64::from(pulled.count), pulled.body.len() as u64);

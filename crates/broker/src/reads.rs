@@ -132,6 +132,30 @@ impl Reads {
         }
     }
 
+    /// Where the answer goes that a read leads to, if it is one for a client.
+    pub fn reader(&self, ticket: Ticket) -> Option<Reply> {
+        match self.slots.get(ticket.0 as usize)?.as_ref()? {
+            Purpose::Pull { pull, .. } => Some(pull.reply),
+            Purpose::HalfView(work) => Some(work.pull.reply),
+            Purpose::QueueBounds(reply)
+            | Purpose::Offset(reply)
+            | Purpose::Records(reply)
+            | Purpose::TopicStats(reply)
+            | Purpose::ConsumeStats { reply, .. }
+            | Purpose::QueryOffset(reply)
+            | Purpose::ShowByOffset { reply, .. }
+            | Purpose::Show(reply) => Some(*reply),
+            // These change something: they go on whoever is there to hear of it.
+            Purpose::Reset(_)
+            | Purpose::SendBack(_)
+            | Purpose::Settle(_)
+            | Purpose::Decide(_)
+            | Purpose::Deliver(_)
+            | Purpose::Check { .. }
+            | Purpose::Carry(_) => None,
+        }
+    }
+
     /// What a read was for.
     pub fn end(&mut self, ticket: Ticket) -> Option<Purpose> {
         let purpose = self.slots.get_mut(ticket.0 as usize)?.take()?;

@@ -177,10 +177,12 @@ impl Broker {
         if names::group_of_retry_topic(batch.head.topic).is_some() {
             return Err(Refusal::MessageIllegal("a batch cannot go to a retry topic".into()));
         }
-        if bytes > self.config.limits.message_size + batch.parts.len() * 1024 {
+        // As stored: a record of its own for each part. One entry holds them all, and must fit into a batch of the log.
+        let most = self.config.limits.message_size.min(self.config.limits.batch_bytes);
+        if bytes > most {
             return Err(Refusal::MessageIllegal(format!(
-                "the batch has {bytes} bytes; limits.message_size allows {}",
-                self.config.limits.message_size
+                "the batch takes {bytes} bytes as {} messages; limits.message_size allows {most}",
+                batch.parts.len()
             )));
         }
         let mut parts = Vec::with_capacity(batch.parts.len());
@@ -207,7 +209,8 @@ impl Broker {
         if let Some(reason) = &self.unavailable {
             return Err(Refusal::Unavailable(reason.clone()));
         }
-        if !out.batch.is_empty() && out.batch.framed_len() + bytes > self.config.limits.batch_bytes {
+        // A door stops reading at half of it, so this is for one that does not.
+        if !out.batch.is_empty() && out.batch.framed_len() > self.config.limits.batch_bytes {
             return Err(Refusal::Busy(format!(
                 "{} bytes wait for the disk; limits.batch_bytes allows no more: send again in a moment",
                 out.batch.framed_len()
@@ -270,6 +273,9 @@ impl Broker {
     fn auto_create(&mut self, send: &Send<'_>, out: &mut Outputs) -> Result<(), Refusal> {
         if let Some(group) = names::group_of_retry_topic(send.topic).or(names::group_of_dead_letter_topic(send.topic)) {
             let group = group.to_owned();
+            if self.group_config(&group).is_none() {
+                return Err(Refusal::GroupNotFound(group));
+            }
             let queues = self.group_config(&group).map_or(1, |config| config.retry_queues.max(1));
             let queues = if names::group_of_retry_topic(send.topic).is_some() { queues } else { 1 };
             return self.propose_topic(TopicConfig::new(send.topic, queues), Pending::Nobody, out);
@@ -329,7 +335,7 @@ impl Broker {
             born_host: send.born_host,
             store_timestamp: self.now,
             store_host: self.config.store_host,
-            reconsume_times: send.reconsume_times,
+            reconsume_times: send.reconsume_times.max(0),
             body,
             properties,
         }
@@ -437,7 +443,9 @@ impl Broker {
             client: client.as_deref().unwrap_or_default(),
             record: &[],
         };
-        self.propose(out, Pending::Half { reply, session }, true, |payload| half.encode_with(&record, payload));
+        let topic = self.topics.get(send.topic).map(|view| view.name.clone()).unwrap_or_default();
+        let pending = Pending::Half { reply, session, topic };
+        self.propose(out, pending, true, |payload| half.encode_with(&record, payload));
         Ok(())
     }
 

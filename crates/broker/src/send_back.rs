@@ -57,13 +57,13 @@ impl Broker {
     }
 
     fn send_again(&mut self, work: &SendBackWork, record: &Record<'_>, out: &mut Outputs) -> Result<(), Refusal> {
-        if let Some(reason) = &self.unavailable {
-            return Err(Refusal::Unavailable(reason.clone()));
-        }
+        // A retry is a message like any other: on a full disk it waits at the consumer, and decisions go on.
+        self.accepts_new(record.bytes().len() + 512, out)?;
         let group =
             self.group_config(&work.group).cloned().ok_or_else(|| Refusal::GroupNotFound(work.group.clone()))?;
         let max = work.max_reconsume_times.unwrap_or(group.retry_max);
-        let failures = record.reconsume_times();
+        // A client's own number, as its message brought it: below zero it is none.
+        let failures = record.reconsume_times().max(0);
         let dead = failures >= max || work.delay_level < 0;
         let (topic, queues) = match dead {
             true => (names::dead_letter_topic(&work.group), 1),

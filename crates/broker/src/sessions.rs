@@ -104,15 +104,19 @@ impl Sessions {
         }
     }
 
-    /// Producer memberships whose last sign of life is older than `limit_ms`.
+    /// Producer memberships whose last sign of life is older than `limit_ms`, oldest connection first: who is asked next
+    /// about a half depends on the order in which its group shrinks, and must not depend on anything else.
     pub fn silent_producers(&self, now: Timestamp, limit_ms: i64) -> Vec<(SessionId, Arc<str>)> {
         let silent = |seen: &Timestamp| now.since_ms(*seen) > limit_ms;
-        self.sessions
+        let mut found: Vec<(SessionId, Arc<str>)> = self
+            .sessions
             .iter()
             .flat_map(|(id, session)| session.producer_groups.iter().map(move |(group, seen)| (id, group, seen)))
             .filter(|(_, _, seen)| silent(seen))
             .map(|(id, group, _)| (*id, group.clone()))
-            .collect()
+            .collect();
+        found.sort_unstable();
+        found
     }
 
     /// Connections that produce for a group, oldest first.
@@ -149,5 +153,26 @@ impl Sessions {
     /// Number of connections.
     pub fn len(&self) -> usize {
         self.sessions.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn producers_that_fall_silent_together_are_found_in_the_same_order_every_time() {
+        let mut sessions = Sessions::default();
+        let peer = SocketAddr::from(([10, 0, 0, 5], 50_000));
+        for id in (0..10).rev().map(SessionId) {
+            sessions.open(id, peer, Timestamp::ZERO);
+            for group in ["payers", "movers"] {
+                sessions.produces(id, group, Timestamp::ZERO);
+            }
+        }
+        let found = sessions.silent_producers(Timestamp::from_millis(120_001), 120_000);
+        let wanted: Vec<(SessionId, Arc<str>)> =
+            (0..10).flat_map(|id| ["movers", "payers"].map(|group| (SessionId(id), Arc::from(group)))).collect();
+        assert_eq!(found, wanted);
     }
 }

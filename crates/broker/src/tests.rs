@@ -448,6 +448,26 @@ fn a_topic_with_undecided_transactions_is_deleted_by_force_only_and_they_can_sti
     assert_eq!(bench.broker.state().topics.get("orders").map(|topic| topic.next(0).get()), Some(1));
 }
 
+/// Found by the simulator: a delayed half for queue 3 of a topic that was deleted and made again with 3 queues went to
+/// a queue nobody could read.
+#[test]
+fn a_commit_for_a_queue_its_topic_has_lost_can_be_read() {
+    let mut bench = Bench::new();
+    let producer = bench.producer("p1", "payers");
+    bench.ask(producer, Request::PutTopic(message::entry::TopicConfig::new("orders", 4)));
+    let half = crate::io::Send { queue: 3, ..send("orders", HALF, b"body") };
+    let Some(Answer::Sent(sent)) = bench.ask(producer, Request::Send(half)) else { panic!("an answer") };
+    let named = crate::bench::Named { half: sent.at.signed(), sequence: 0, key: "K1".into() };
+    bench.ask(producer, Request::DeleteTopic { topic: "orders", force: true, who: "ann" });
+    bench.ask(producer, Request::PutTopic(message::entry::TopicConfig::new("orders", 2)));
+    assert_eq!(settled(bench.end(producer, &named, COMMIT, false)), Settled::Decided);
+    let pull = crate::io::Pull { queue: 3, ..Bench::pull("orders", 0, None) };
+    let Some(Answer::Pulled(pulled)) = bench.ask(producer, Request::Pull(pull)) else { panic!("an answer") };
+    assert_eq!((pulled.status, pulled.count), (PullStatus::Found, 1));
+    let topic = &bench.broker.state().topics.get("orders").expect("the topic").config;
+    assert_eq!((topic.read_queues, topic.write_queues), (4, 2));
+}
+
 #[test]
 fn a_full_disk_refuses_sends_and_halves_and_takes_decisions() {
     let mut bench = Bench::new();

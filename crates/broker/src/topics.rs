@@ -119,6 +119,12 @@ impl Broker {
             let text = format!("topic {topic:?} is the system's and cannot be deleted");
             return self.refuse(reply, Refusal::InvalidParameter(text), out);
         }
+        let under_way = |pending: &Pending| matches!(pending, Pending::Half { topic: of, .. } if &**of == topic);
+        if self.pending.iter().any(under_way) {
+            let text =
+                format!("halves for topic {topic:?} are being stored at this moment; stop its producers and try again");
+            return self.refuse(reply, Refusal::Busy(text), out);
+        }
         let undecided = self.state.ledger.counts_of_topic(topic).undecided();
         if undecided > 0 && !force {
             let text = format!(
@@ -147,8 +153,10 @@ impl Broker {
         let retry = names::retry_topic(&config.name);
         let queues = config.retry_queues;
         if queues > self.config.limits.queues {
-            let text =
-                format!("{queues} retry queues are too many; limits.queues_per_topic allows {}", self.config.limits.queues);
+            let text = format!(
+                "{queues} retry queues are too many; limits.queues_per_topic allows {}",
+                self.config.limits.queues
+            );
             return self.refuse(reply, Refusal::InvalidParameter(text), out);
         }
         let topic = match self.topics.get(&retry) {

@@ -1,5 +1,7 @@
 //! Transactions as operators see them: listed, explained, settled by hand, browsed through RocketMQ's topics.
 
+use std::sync::Arc;
+
 use message::entry::{CheckOutcome, DecidedBy, Decision, Entry, Note, Outcome, Place};
 use message::names;
 use message::record::Record;
@@ -111,7 +113,7 @@ impl Broker {
                 (Purpose::Show(reply), ReadRequest::Half { sequence, last })
             }
             (None, Some(at)) => (Purpose::ShowByOffset { reply, key: id.to_owned() }, ReadRequest::Entry { at }),
-            (None, None) => (Purpose::Show(reply), ReadRequest::HalfByKey { key: id.to_owned() }),
+            (None, None) => (Purpose::Show(reply), self.half_by_key(id.to_owned())),
         };
         let ticket = self.reads.begin(purpose);
         out.list.push(Output::Read(ticket, request));
@@ -130,10 +132,15 @@ impl Broker {
         // Unique ids and offset ids look alike: 32 hexadecimal digits.
         let request = match sequence {
             Some(sequence) => ReadRequest::Half { sequence, last: None },
-            None => ReadRequest::HalfByKey { key },
+            None => self.half_by_key(key),
         };
         let ticket = self.reads.begin(Purpose::Show(reply));
         out.list.push(Output::Read(ticket, request));
+    }
+
+    fn half_by_key(&self, key: String) -> ReadRequest {
+        let topics = self.state.topics.iter().map(|topic| Arc::from(topic.config.name.as_str())).collect();
+        ReadRequest::HalfByKey { key, topics }
     }
 
     pub(crate) fn shown(&mut self, reply: Reply, outcome: ReadOutcome, out: &mut Outputs) {
@@ -304,6 +311,12 @@ impl Broker {
             .viewed(topic)
             .skip_while(|half| half.sequence() < from)
             .take(max)
+            .scan(0, |bytes, half| {
+                // Always one, then as many as fit: nothing longer is read than may be sent.
+                let fits = *bytes == 0 || *bytes + half.record_len() as usize <= self.config.limits.pull_bytes;
+                *bytes += half.record_len() as usize;
+                fits.then_some(half)
+            })
             .map(|half| {
                 let record = RecordAt { at: half.record_at(), len: half.record_len() };
                 ((half.at(), half.sequence(), half.stored_at()), record)

@@ -1,7 +1,7 @@
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use broker::io::{Answer, Input, Output, Outputs, Push, ReadRequest, Reply, SessionId, Ticket};
+use broker::io::{Answer, Input, Output, Outputs, Push, ReadOutcome, ReadRequest, Reply, SessionId, Ticket};
 use broker::{Broker, BrokerConfig};
 use message::batch::{Batch, Sealed};
 use message::entry::TopicConfig;
@@ -12,6 +12,7 @@ use store::log::{AppendError, Log, LogConfig};
 use thiserror::Error;
 
 use crate::jobs::{Done, Job, JobError, Jobs, SnapshotMade};
+use crate::parts;
 use crate::reads;
 use crate::retention::Retention;
 
@@ -73,6 +74,9 @@ pub trait Sink {
     fn push(&mut self, session: SessionId, push: Push) -> bool;
     /// Whether the connection takes more answers now: those who do not read wait with their reads.
     fn takes_more(&self, session: SessionId) -> bool;
+    /// Reads of this connection wait because it does not read its answers: nothing more is to be read from it, or again.
+    /// Who hands in requests one by one has nothing to pause.
+    fn pause(&mut self, _session: SessionId, _paused: bool) {}
     /// A topic was created or changed.
     fn topic_changed(&mut self, topic: TopicConfig);
     /// A topic is gone.
@@ -93,8 +97,10 @@ pub enum Fatal {
         "the log cannot be applied, so the state is not what the log says: {0}; stop, and run `tandem store verify`"
     )]
     Apply(String),
-    /// A batch is longer than a segment.
-    #[error("a batch of {len} bytes does not fit into a segment; raise store.segment_size or lower limits.batch_bytes")]
+    /// An entry is longer than a segment.
+    #[error(
+        "an entry of {len} bytes does not fit into a segment; raise store.segment_size or lower limits.message_size"
+    )]
     Batch {
         /// Its length.
         len: u64,
@@ -114,13 +120,19 @@ pub struct Engine {
     pub(crate) out: Outputs,
     /// The batch that is written and waits for its sync.
     pub(crate) written: Option<(CommitLogOffset, Batch)>,
+    /// What was proposed at once and is longer than a segment, in parts: to be written one after the other.
+    parts: VecDeque<Batch>,
     spare_batch: Batch,
     pub(crate) jobs: Jobs,
     /// Reads of connections that take no more answers for now.
-    parked: HashMap<SessionId, VecDeque<(Ticket, ReadRequest)>>,
+    parked: BTreeMap<SessionId, VecDeque<(Ticket, ReadRequest)>>,
     lazy_since: Option<Timestamp>,
     pub(crate) synced_at: Timestamp,
-    list: Vec<Output>,
+    /// With [`Durability::Memory`]: a sync is under way.
+    memory_sync_out: bool,
+    /// The index is to be saved once what it knows is durable.
+    wants_checkpoint: bool,
+    list: VecDeque<Output>,
 }
 
 impl Engine {
@@ -141,12 +153,15 @@ impl Engine {
             index,
             out: Outputs::new(),
             written: None,
+            parts: VecDeque::new(),
             spare_batch: Batch::new(),
             jobs,
-            parked: HashMap::new(),
+            parked: BTreeMap::new(),
             lazy_since: None,
             synced_at: now,
-            list: Vec::new(),
+            memory_sync_out: false,
+            wants_checkpoint: false,
+            list: VecDeque::new(),
         }
     }
 
@@ -170,12 +185,23 @@ impl Engine {
         &self.index
     }
 
+    /// Whether so much is proposed that nothing more should be read from clients before it is written. They wait in
+    /// their own buffers then, and nobody is refused.
+    pub fn is_full(&self) -> bool {
+        self.out.batch.framed_len() >= self.config.broker.limits.batch_bytes / 2
+    }
+
     /// Hands the broker one input.
     pub fn handle(&mut self, now: Timestamp, input: Input<'_>) {
-        if let Input::Gone(session) = &input {
-            self.parked.remove(session);
-        }
+        let gone = match &input {
+            Input::Gone(session) => self.parked.remove(session),
+            _ => None,
+        };
         self.broker.handle(now, input, &mut self.out);
+        // Nobody waits for them any more, but the broker still keeps what they were for.
+        for (ticket, _) in gone.into_iter().flatten() {
+            self.give_up(now, ticket);
+        }
     }
 
     /// Before the inputs of a turn: how much may be stored, and what is due.
@@ -192,8 +218,11 @@ impl Engine {
     /// When [`Engine::begin_turn`] is wanted next, if nothing else happens.
     pub fn next_deadline(&self, now: Timestamp) -> Option<Timestamp> {
         let lazy = self.lazy_since.map(|since| since.plus_ms(self.config.lazy_ms));
-        let memory = (self.config.durability == Durability::Memory && self.log.synced() < self.log.written())
-            .then(|| self.synced_at.plus_ms(self.config.memory_sync_ms));
+        let unsynced = self.config.durability == Durability::Memory
+            && self.log.synced() < self.log.written()
+            && self.log.poisoned().is_none()
+            && !self.memory_sync_out;
+        let memory = unsynced.then(|| self.synced_at.plus_ms(self.config.memory_sync_ms));
         [self.broker.next_deadline(), lazy, memory, self.jobs.next_deadline(now)].into_iter().flatten().min()
     }
 
@@ -202,7 +231,7 @@ impl Engine {
     /// # Errors
     /// See [`Fatal`]: the engine must not be used any more.
     pub fn settle(&mut self, now: Timestamp, sink: &mut dyn Sink) -> Result<(), Fatal> {
-        self.resume_parked(now, sink);
+        self.resume_parked(now, sink)?;
         loop {
             self.drain(now, sink)?;
             self.broker.end_turn(&mut self.out);
@@ -217,13 +246,17 @@ impl Engine {
     }
 
     fn drain(&mut self, now: Timestamp, sink: &mut dyn Sink) -> Result<(), Fatal> {
-        while !self.out.list.is_empty() {
-            let mut list = std::mem::replace(&mut self.out.list, std::mem::take(&mut self.list));
-            for output in list.drain(..) {
-                self.do_output(now, output, sink)?;
+        let mut list = std::mem::take(&mut self.list);
+        list.extend(self.out.list.drain(..));
+        while let Some(output) = list.pop_front() {
+            self.do_output(now, output, sink)?;
+            // What this led to comes before what stands behind it: a pull is read when the answers to those before it
+            // are in the send buffer, so that a full one is noticed.
+            for led_to in self.out.list.drain(..).rev() {
+                list.push_front(led_to);
             }
-            self.list = list;
         }
+        self.list = list;
         Ok(())
     }
 
@@ -238,13 +271,15 @@ impl Engine {
                 self.broker.handle(now, Input::Sent { push, ok }, &mut self.out);
             }
             Output::Read(ticket, request) => {
-                if let ReadRequest::Pull(pull) = &request {
-                    if !sink.takes_more(pull.session) {
-                        self.parked.entry(pull.session).or_default().push_back((ticket, request));
-                        return Ok(());
+                match self.broker.reader(ticket) {
+                    Some(session) if self.broker.client(session).is_none() => self.give_up(now, ticket),
+                    // Behind those that wait already, or it would overtake them.
+                    Some(session) if self.parked.contains_key(&session) || !sink.takes_more(session) => {
+                        sink.pause(session, true);
+                        self.parked.entry(session).or_default().push_back((ticket, request));
                     }
+                    _ => self.read(now, ticket, &request),
                 }
-                self.read(now, ticket, &request);
             }
             Output::TopicChanged(topic) => sink.topic_changed(topic),
             Output::TopicGone(topic) => sink.topic_gone(&topic),
@@ -252,6 +287,7 @@ impl Engine {
                 sink.key_value_changed(&namespace, &key, value.as_deref());
             }
             Output::Close(session) => sink.close(session),
+            Output::Warn(text) => sink.warn(text),
             Output::Fatal(why) => return Err(Fatal::Apply(why)),
         }
         Ok(())
@@ -262,23 +298,36 @@ impl Engine {
         self.broker.handle(now, Input::ReadDone { ticket, outcome }, &mut self.out);
     }
 
+    /// Nobody waits for this read any more, but the broker still keeps what it was for.
+    fn give_up(&mut self, now: Timestamp, ticket: Ticket) {
+        let outcome = ReadOutcome::Failed("the connection is gone".into());
+        self.broker.handle(now, Input::ReadDone { ticket, outcome }, &mut self.out);
+    }
+
     /// Goes on with reads whose connections take answers again.
-    fn resume_parked(&mut self, now: Timestamp, sink: &mut dyn Sink) {
-        if self.parked.is_empty() {
-            return;
-        }
+    fn resume_parked(&mut self, now: Timestamp, sink: &mut dyn Sink) -> Result<(), Fatal> {
         let ready: Vec<SessionId> = self.parked.keys().copied().filter(|session| sink.takes_more(*session)).collect();
         for session in ready {
-            if let Some(mut reads) = self.parked.remove(&session) {
-                if let Some((ticket, request)) = reads.pop_front() {
-                    self.read(now, ticket, &request);
-                }
-                // One at a time: its answer may fill the buffer again.
-                if !reads.is_empty() {
+            let Some(mut reads) = self.parked.remove(&session) else { continue };
+            // One after the other: each answer may fill the buffer again.
+            while sink.takes_more(session) {
+                let Some((ticket, request)) = reads.pop_front() else { break };
+                self.read(now, ticket, &request);
+                self.drain(now, sink)?;
+            }
+            match reads.is_empty() {
+                true => sink.pause(session, false),
+                false => {
                     self.parked.insert(session, reads);
                 }
             }
         }
+        Ok(())
+    }
+
+    /// Whether a read that waited can go on now, for its connection takes answers again.
+    pub fn has_ready(&self, takes_more: impl Fn(SessionId) -> bool) -> bool {
+        self.parked.keys().any(|session| takes_more(*session))
     }
 
     /// Whether reads wait for a connection that takes answers again.
@@ -288,16 +337,10 @@ impl Engine {
 
     /// Writes the proposals of this turn, makes them durable and applies them. False when there is nothing to do now.
     fn commit(&mut self, now: Timestamp, sink: &mut dyn Sink) -> Result<bool, Fatal> {
-        if self.out.batch.is_empty() || self.written.is_some() {
+        if self.written.is_some() {
             return Ok(false);
         }
-        let since = *self.lazy_since.get_or_insert(now);
-        if !self.out.urgent && now.since_ms(since) < self.config.lazy_ms {
-            return Ok(false);
-        }
-        self.lazy_since = None;
-        self.out.urgent = false;
-        let mut batch = std::mem::replace(&mut self.out.batch, std::mem::take(&mut self.spare_batch));
+        let Some(mut batch) = self.next_batch(now) else { return Ok(false) };
         let at = match self.log.append(&mut batch) {
             Ok(at) => at,
             Err(AppendError::TooLong { len, .. }) => return Err(Fatal::Batch { len }),
@@ -330,10 +373,38 @@ impl Engine {
         Ok(true)
     }
 
+    /// What is to be written next, if it is time.
+    fn next_batch(&mut self, now: Timestamp) -> Option<Batch> {
+        if let Some(part) = self.parts.pop_front() {
+            return Some(part);
+        }
+        if self.out.batch.is_empty() {
+            return None;
+        }
+        let since = *self.lazy_since.get_or_insert(now);
+        if !self.out.urgent && now.since_ms(since) < self.config.lazy_ms {
+            return None;
+        }
+        self.lazy_since = None;
+        self.out.urgent = false;
+        let batch = std::mem::replace(&mut self.out.batch, std::mem::take(&mut self.spare_batch));
+        if batch.framed_len() as u64 <= self.log.batch_len_max() {
+            return Some(batch);
+        }
+        // Decisions and deliveries that carry old records are never refused, however many come at once.
+        self.parts = parts::of(&batch, self.log.batch_len_max());
+        self.recycle(batch);
+        self.parts.pop_front()
+    }
+
     pub(crate) fn sync_done(&mut self, now: Timestamp, done: store::log::SyncDone, sink: &mut dyn Sink) {
         self.synced_at = now;
+        self.memory_sync_out = false;
         match self.log.finish_sync(done) {
             Ok(synced) => {
+                if self.wants_checkpoint {
+                    self.save_index(sink);
+                }
                 if let Some((at, batch)) = self.written.take() {
                     assert!(at.plus(batch.framed_len() as u64) <= synced, "a sync covers what was written before it");
                     self.apply(now, at, batch, sink);
@@ -366,6 +437,11 @@ impl Engine {
     }
 
     fn lose(&mut self, now: Timestamp, reason: &str) {
+        // The broker takes everything for lost that has not come back, so nothing of it may come back later.
+        self.parts.clear();
+        self.out.batch.clear(BATCH_KEEP);
+        self.out.urgent = false;
+        self.lazy_since = None;
         self.broker.handle(now, Input::Lost { reason }, &mut self.out);
     }
 
@@ -383,6 +459,7 @@ impl Engine {
             return;
         }
         if let Some(job) = self.log.begin_sync() {
+            self.memory_sync_out = true;
             match self.config.syncing {
                 Syncing::Adaptive => self.jobs.push(Job::Sync(job)),
                 Syncing::Inline => {
@@ -438,11 +515,19 @@ impl Engine {
         }
     }
 
-    /// Has the index saved as it is now. It must not know more than the log after a power cut.
+    /// Has the index saved as it is now. It must not know more than the log after a power cut: with
+    /// [`Durability::Memory`] it waits for a sync here, once per snapshot.
     fn save_index(&mut self, sink: &mut dyn Sink) {
         let applied = self.broker.state().applied;
+        self.wants_checkpoint = false;
         if applied > self.log.synced() {
-            return;
+            if self.memory_sync_out || self.written.is_some() {
+                self.wants_checkpoint = true;
+                return;
+            }
+            if let Err(error) = self.log.sync() {
+                return sink.warn(format!("the index cannot be saved: {error}"));
+            }
         }
         match self.index.begin_checkpoint(applied) {
             Ok(checkpoint) => self.jobs.push(Job::Checkpoint(Box::new(checkpoint))),

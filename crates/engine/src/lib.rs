@@ -12,8 +12,12 @@
 mod engine;
 mod jobs;
 mod open;
+mod parts;
 mod reads;
 mod retention;
+
+#[cfg(test)]
+mod tests;
 
 pub use engine::{Behind, Durability, Engine, EngineConfig, Fatal, Sink, Syncing};
 pub use jobs::{Done, Job, JobError, SnapshotJob, SnapshotMade};

@@ -1,5 +1,7 @@
 //! What the broker wants to read, read from log and index.
 
+use std::sync::Arc;
+
 use broker::io::{
     HalfEntries, KeyQuery, PullRead, PullStatus, Pulled, QueueRange, ReadOutcome, ReadRequest, RecordAt, TagFilter,
     TimeBound,
@@ -33,9 +35,9 @@ pub(crate) fn execute(log: &Log, index: &Index, request: &ReadRequest) -> ReadOu
         ReadRequest::Visible { at } => visible(log, index, *at).map(ReadOutcome::Records),
         ReadRequest::Keys(query) => by_key(log, index, query).map(ReadOutcome::Records),
         ReadRequest::Half { sequence, last } => half(log, index, *sequence, *last).map(ReadOutcome::Half),
-        ReadRequest::HalfByKey { key } => half_by_key(log, index, key).map(ReadOutcome::Half),
+        ReadRequest::HalfByKey { key, topics } => half_by_key(log, index, key, topics).map(ReadOutcome::Half),
         ReadRequest::Entry { at } => entry(log, *at).map(ReadOutcome::Entry),
-        ReadRequest::Records(places) => Ok(ReadOutcome::Records(records(log, places))),
+        ReadRequest::Records(places) => records(log, places).map(|bytes| ReadOutcome::Records(Some(bytes))),
     };
     outcome.unwrap_or_else(|error| ReadOutcome::Failed(error.to_string()))
 }
@@ -114,9 +116,9 @@ fn half(
 }
 
 /// The last half with this unique id, whatever its topic.
-fn half_by_key(log: &Log, index: &Index, key: &str) -> Result<Option<HalfEntries>, ReadError> {
+fn half_by_key(log: &Log, index: &Index, key: &str, topics: &[Arc<str>]) -> Result<Option<HalfEntries>, ReadError> {
     let mut newest: Option<(CommitLogOffset, QueueOffset)> = None;
-    for topic in index.topics() {
+    for topic in topics {
         let mut hits = Vec::new();
         index.keys(topic, key, &KeyRange::all(), 4, &mut hits)?;
         for hit in hits {
@@ -179,10 +181,10 @@ const QUERY_BYTES_MAX: usize = 8 << 20;
 /// Longest entry that is looked at because somebody quoted its offset.
 const ENTRY_LEN_MAX: usize = 32 << 20;
 
-fn records(log: &Log, places: &[RecordAt]) -> Option<Vec<u8>> {
+fn records(log: &Log, places: &[RecordAt]) -> Result<Vec<u8>, ReadError> {
     let mut bytes = Vec::new();
     for place in places {
-        log.read(place.at, place.len as usize, &mut bytes).ok()?;
+        log.read(place.at, place.len as usize, &mut bytes).map_err(ReadError::Log)?;
     }
-    Some(bytes)
+    Ok(bytes)
 }

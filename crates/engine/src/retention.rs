@@ -14,6 +14,9 @@ pub struct Retention {
 /// Milliseconds between two looks at what may go.
 const ROUND_MS: i64 = 10_000;
 
+/// Milliseconds before more is carried: a batch's worth at a time.
+const CARRY_MS: i64 = 1_000;
+
 impl Engine {
     /// Looks now and then which segments may go.
     pub(crate) fn retain_if_due(&mut self, now: Timestamp) {
@@ -36,6 +39,7 @@ impl Engine {
         let Some(cut) = self.closed_under_links(wanted.min(limit)) else { return };
         // What is carried now is behind the newest snapshot: the next round finds it covered.
         if self.broker.carry_before(cut, &mut self.out) > 0 {
+            self.jobs.retention_not_before = now.plus_ms(CARRY_MS);
             return;
         }
         let start = self.log.drop_before(cut);
@@ -59,12 +63,13 @@ impl Engine {
         expired
     }
 
-    /// The largest end of a segment, at most `wanted`, such that nothing that stays links to before it.
+    /// The largest end of a segment, at most `wanted`, such that nothing that must stay links to before it: what became
+    /// visible before `wanted` has expired, though its segment may go a round later.
     fn closed_under_links(&self, wanted: CommitLogOffset) -> Option<CommitLogOffset> {
         let segments = self.log.segments();
         let mut ends: Vec<CommitLogOffset> =
             segments[..segments.len().saturating_sub(1)].iter().map(|segment| segment.end).collect();
         ends.retain(|end| *end <= wanted);
-        ends.into_iter().rev().find(|end| self.index.linked_until(self.log.start()..*end) < *end)
+        ends.into_iter().rev().find(|end| self.index.linked_until(self.log.start()..*end) < wanted)
     }
 }

@@ -83,6 +83,8 @@ pub enum CloseReason {
 pub enum Verdict {
     /// Go on.
     Keep,
+    /// Go on with it later, and read from no other connection in this turn.
+    Later,
     /// Close it: it does not speak our protocol, and why we think so.
     Close(String),
 }
@@ -95,6 +97,8 @@ struct Connection {
     output: Vec<u8>,
     written: usize,
     readable: bool,
+    /// Nothing is read from it for now.
+    paused: bool,
     dirty: bool,
     last_active: u64,
 }
@@ -123,6 +127,8 @@ pub struct Sockets {
     /// Connections that ended since the last turn.
     ended: Vec<(SessionId, CloseReason)>,
     accepting: bool,
+    /// Nothing more is read in this turn.
+    later: bool,
     /// When to try again to accept, after the system refused.
     accept_again: Option<u64>,
     buffered: usize,
@@ -161,6 +167,7 @@ impl Sockets {
             dirty: Vec::new(),
             ended: Vec::new(),
             accepting: false,
+            later: false,
             accept_again: None,
             buffered: 0,
             scratch: vec![0; READ_CHUNK],
@@ -197,13 +204,22 @@ impl Sockets {
         self.open == 0
     }
 
-    /// Waits until a connection has something to say, at most for `timeout`. `seconds` is any clock that does not go back.
+    /// Waits until a connection has something to say, at most for `timeout`. Unless `read`, what was left unread by a turn
+    /// before is no reason not to wait. `seconds` is any clock that does not go back.
     ///
     /// # Errors
     /// When the operating system cannot poll.
-    pub fn wait(&mut self, timeout: Option<Duration>, seconds: u64) -> io::Result<()> {
-        let unread = self.ready.iter().any(|index| self.may_read(*index));
-        let timeout = if unread || self.accepting || !self.ended.is_empty() { Some(Duration::ZERO) } else { timeout };
+    pub fn wait(&mut self, timeout: Option<Duration>, seconds: u64, read: bool) -> io::Result<()> {
+        let unread = read && self.ready.iter().any(|index| self.may_read(*index));
+        let timeout = if unread || self.accepting || !self.ended.is_empty() {
+            Some(Duration::ZERO)
+        } else if self.open > 0 {
+            // Nobody else looks after connections that say nothing.
+            let sweep = (self.limits.idle / 2).max(Duration::from_millis(500));
+            Some(timeout.map_or(sweep, |timeout| timeout.min(sweep)))
+        } else {
+            timeout
+        };
         match self.poll.poll(&mut self.events, timeout) {
             Ok(()) => {}
             Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(()),
@@ -242,15 +258,19 @@ impl Sockets {
     }
 
     fn has_room(&self, connection: &Connection) -> bool {
-        connection.output.len() - connection.written <= self.limits.send_buffer
+        !connection.paused && connection.output.len() - connection.written <= self.limits.send_buffer
     }
 
     /// Accepts, reads, and hands over what came since the last turn.
-    pub fn turn(&mut self, mut handle: impl FnMut(Event<'_>) -> Verdict) {
+    pub fn turn(&mut self, read: bool, mut handle: impl FnMut(Event<'_>) -> Verdict) {
         self.report_ended(&mut handle);
         self.accept(&mut handle);
+        self.later = !read;
         for index in std::mem::take(&mut self.ready) {
-            self.read(index, &mut handle);
+            match self.later {
+                true => self.ready.push(index),
+                false => self.read(index, &mut handle),
+            }
         }
         self.sweep_idle();
         self.report_ended(&mut handle);
@@ -312,6 +332,7 @@ impl Sockets {
             output: Vec::new(),
             written: 0,
             readable: true,
+            paused: false,
             dirty: false,
             last_active: self.turn_seconds,
         });
@@ -340,7 +361,7 @@ impl Sockets {
         let room = self.limits.send_buffer;
         let Some(connection) = self.slots[index].connection.as_mut() else { return Ok(()) };
         // Frames that were left because answers piled up come before new ones.
-        if connection.output.len() - connection.written > room {
+        if connection.paused || connection.output.len() - connection.written > room {
             self.ready.push(index);
             return Ok(());
         }
@@ -379,6 +400,10 @@ impl Sockets {
                     at += found.consumed;
                     match handle(Event::Frame { session, frame: found, to: &mut connection.output }) {
                         Verdict::Keep => {}
+                        Verdict::Later => {
+                            self.later = true;
+                            break;
+                        }
                         Verdict::Close(why) => return Err(CloseReason::Malformed(why)),
                     }
                 }
@@ -404,7 +429,8 @@ impl Sockets {
             connection.dirty = true;
             self.dirty.push(index);
         }
-        if left > 0 && connection.output.len() - connection.written > room && !self.ready.contains(&index) {
+        let held_up = self.later || connection.output.len() - connection.written > room;
+        if left > 0 && held_up && !self.ready.contains(&index) {
             self.ready.push(index);
         }
         if self.buffered > self.limits.receive_buffers {
@@ -425,6 +451,14 @@ impl Sockets {
             self.dirty.push(index);
         }
         Some(&mut connection.output)
+    }
+
+    /// Stops reading from a connection, or begins again.
+    pub fn pause(&mut self, session: SessionId, paused: bool) {
+        let Some(index) = self.index_of(session) else { return };
+        if let Some(connection) = self.slots[index].connection.as_mut() {
+            connection.paused = paused;
+        }
     }
 
     /// Bytes a connection has not read yet; `None` when it is gone.

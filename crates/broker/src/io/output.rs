@@ -32,6 +32,8 @@ pub enum Output {
     },
     /// Close a connection.
     Close(SessionId),
+    /// Something an operator should know.
+    Warn(String),
     /// The log holds something that cannot be applied: stop, or the state is not what the log says.
     Fatal(String),
 }

@@ -40,10 +40,12 @@ pub enum ReadRequest {
         /// The last entry about it, for one that is undecided.
         last: Option<CommitLogOffset>,
     },
-    /// The same for the last half with this unique id, whatever its topic.
+    /// The same for the last half with this unique id.
     HalfByKey {
         /// Unique id.
         key: String,
+        /// Topics it may be for: all there are. A half may be the first thing that ever was for its topic.
+        topics: Vec<Arc<str>>,
     },
     /// The entry at an offset, if there is one.
     Entry {
@@ -124,6 +126,16 @@ pub enum ReadOutcome {
     Entry(Option<Vec<u8>>),
     /// The store could not read.
     Failed(String),
+}
+
+impl ReadOutcome {
+    /// Why there is nothing, in words.
+    pub fn failure(&self) -> &str {
+        match self {
+            ReadOutcome::Failed(text) => text,
+            _ => "what is there is not a record",
+        }
+    }
 }
 
 /// The entries a half left in the log.

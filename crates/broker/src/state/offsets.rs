@@ -52,14 +52,14 @@ impl Offsets {
             .flat_map(|(group, topics)| topics.iter().map(move |(topic, queues)| (group, topic, queues)))
     }
 
-    pub(super) fn forget_topic(&mut self, topic: &str) {
+    pub(crate) fn forget_topic(&mut self, topic: &str) {
         self.by_group.retain(|_, topics| {
             topics.remove(topic);
             !topics.is_empty()
         });
     }
 
-    pub(super) fn forget_group(&mut self, group: &str) {
+    pub(crate) fn forget_group(&mut self, group: &str) {
         self.by_group.remove(group);
     }
 }

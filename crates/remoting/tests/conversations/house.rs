@@ -301,7 +301,7 @@ impl House {
                         names.put_key_value(&namespace, &key, value.as_deref());
                     }
                     Output::Close(_) => {}
-                    Output::Fatal(why) => panic!("{why}"),
+                    Output::Warn(why) | Output::Fatal(why) => panic!("{why}"),
                 }
             }
         }

@@ -135,7 +135,7 @@ impl Store {
                 ReadOutcome::Records(Some(records).filter(|records| !records.is_empty()))
             }
             ReadRequest::Half { sequence, .. } => ReadOutcome::Half(self.half(|half| half.sequence == *sequence)),
-            ReadRequest::HalfByKey { key } => ReadOutcome::Half(self.half(|half| {
+            ReadRequest::HalfByKey { key, .. } => ReadOutcome::Half(self.half(|half| {
                 Record::parse(half.record).ok().and_then(|r| r.property(properties::UNIQ_KEY)) == Some(key.as_str())
             })),
             ReadRequest::Entry { at } => {

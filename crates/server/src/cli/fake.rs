@@ -225,9 +225,9 @@ pub fn transaction(id: &str, state: TransactionState) -> TransactionDetail {
         tag: "paid".to_owned(),
         size: 312,
         check_max: 15,
-        unanswered: 0,
-        refused: 0,
+        silent: 1,
         now_ms: NOW,
+        explanation: format!("it is {} because it is", state.word()),
         timeline,
     }
 }
@@ -239,7 +239,7 @@ pub fn message(id: &str) -> MessageDetail {
         offset_id: format!("OFFSET{id}"),
         topic: "orders".to_owned(),
         queue: 3,
-        offset: 17,
+        offset: Some(17),
         log_offset: 8192,
         tag: "paid".to_owned(),
         keys: "O-1".to_owned(),

@@ -64,12 +64,18 @@ fn show(message: &MessageDetail, screen: &mut Screen<'_>) -> Result<(), Failure>
         &[
             ("offset id", message.offset_id.clone()),
             ("topic", message.topic.clone()),
-            ("queue", format!("{}, offset {}", message.queue, message.offset)),
+            (
+                "queue",
+                match message.offset {
+                    Some(offset) => format!("{}, offset {offset}", message.queue),
+                    None => format!("{}, not visible: its transaction is undecided", message.queue),
+                },
+            ),
             ("log offset", message.log_offset.to_string()),
             ("tag", message.tag.clone()),
             ("keys", message.keys.clone()),
             ("born", format!("{} at {} (the producer's clock)", time(message.born_at_ms), message.born_host)),
-            ("visible", time(message.stored_at_ms)),
+            (if message.offset.is_some() { "visible" } else { "stored" }, time(message.stored_at_ms)),
             ("retries", if message.retries > 0 { message.retries.to_string() } else { String::new() }),
             ("transaction", message.transaction.clone().unwrap_or_default()),
             ("flags", format!("{} (producer's), {:#x} (protocol's)", message.flag, message.sys_flag)),

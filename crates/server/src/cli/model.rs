@@ -162,8 +162,8 @@ pub struct MessageDetail {
     pub topic: String,
     /// Queue.
     pub queue: u32,
-    /// Offset in the queue.
-    pub offset: u64,
+    /// Offset in the queue; `None` as long as its transaction is undecided.
+    pub offset: Option<u64>,
     /// Place in the log.
     pub log_offset: u64,
     /// Tag, empty if none.
@@ -180,7 +180,7 @@ pub struct MessageDetail {
     pub born_at_ms: i64,
     /// Where it was made.
     pub born_host: String,
-    /// When it became visible.
+    /// When it became visible; when it was stored, as long as its transaction is undecided.
     pub stored_at_ms: i64,
     /// Deliveries that failed.
     pub retries: u32,
@@ -205,8 +205,8 @@ pub struct StoreReport {
     pub entries: u64,
     /// Milliseconds it took.
     pub elapsed_ms: u64,
-    /// Bytes of a torn tail: writes that were never acknowledged; a start cuts them off by itself.
-    pub torn_tail: u64,
+    /// A torn tail: a write that was never acknowledged; a start cuts it off by itself.
+    pub torn_tail: Option<Damage>,
     /// What is damaged.
     pub damage: Vec<Damage>,
     /// What was done about it, or would be with `--dry-run`.
@@ -218,7 +218,7 @@ pub struct StoreReport {
 pub struct Damage {
     /// File, relative to the data directory.
     pub file: String,
-    /// Offset in the file.
+    /// Position in the file, in bytes.
     pub offset: u64,
     /// What is wrong, and what is lost by it.
     pub what: String,

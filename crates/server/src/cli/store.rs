@@ -37,12 +37,9 @@ pub fn run(
 fn show(report: &StoreReport, repairing: bool, dry_run: bool, screen: &mut Screen<'_>) -> Result<(), Failure> {
     let out = &mut *screen.out;
     writeln!(out, "store {}", report.data)?;
-    let torn_tail = match report.torn_tail {
-        0 => String::new(),
-        bytes => {
-            format!("{}, never acknowledged; the next start cuts it off", number_of(bytes, "byte"))
-        }
-    };
+    let torn_tail = report.torn_tail.as_ref().map_or(String::new(), |torn| {
+        format!("{} at {}, never acknowledged; the next start cuts it off", torn.file, torn.offset)
+    });
     write_fields(
         out,
         &[

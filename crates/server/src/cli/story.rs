@@ -1,7 +1,7 @@
-//! The life of a transaction in plain words: what happened, why it is where it is, and what happens next.
+//! The life of a transaction in plain words: what happened, why it is where it is, and what can be done about it.
 
 use super::model::{CheckAnswer, DecidedBy, DecidedOutcome, Event, TransactionDetail, TransactionState, What};
-use super::table::{Tone, number_of, span, time};
+use super::table::{Tone, time};
 
 /// One line of the timeline: what happened in one word, how that is, and the particulars.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -86,60 +86,14 @@ fn named<'a>(client: &'a str, otherwise: &'a str) -> &'a str {
     if client.is_empty() { otherwise } else { client }
 }
 
-/// Why the transaction is where it is, and what happens next: one or two sentences.
+/// Why the transaction is where it is, and what happens next: the broker's words, and what the reader can type.
 pub fn explanation(detail: &TransactionDetail) -> String {
-    let row = &detail.row;
-    let producers = match row.producers_online {
-        0 => format!("no producer of {} is online", row.group),
-        count => format!("{} of {} online", number_of(count.into(), "producer"), row.group),
-    };
-    match row.state {
-        TransactionState::Undecided => {
-            let age = span(detail.now_ms.saturating_sub(row.stored_at_ms));
-            format!("nobody has decided for {age}; {producers}. {}", what_is_next(detail))
+    let why = &detail.explanation;
+    match detail.row.state {
+        TransactionState::SetAside => {
+            let id = &detail.row.id;
+            format!("{why}. By hand: tandem transactions resolve {id} --commit, --rollback or --resume")
         }
-        TransactionState::SetAside => format!(
-            "it is kept, not delivered, and nobody is asked any more; {producers}. Its producer can still decide it, and so \
-             can you: tandem transactions resolve {} --commit, --rollback or --resume",
-            row.id
-        ),
-        TransactionState::Committed => match visible(detail) {
-            Some(What::Visible { topic, queue, offset, .. }) => {
-                format!("it is committed, and its message is in {topic}, queue {queue}, offset {offset}")
-            }
-            Some(What::Scheduled { deliver_at_ms }) => {
-                let wait = span(deliver_at_ms.saturating_sub(detail.now_ms).max(0));
-                format!("it is committed, and its message becomes visible in {wait}")
-            }
-            _ => "it is committed".to_owned(),
-        },
-        TransactionState::RolledBack => "it is rolled back: its message was never visible and never will be".to_owned(),
+        TransactionState::Undecided | TransactionState::Committed | TransactionState::RolledBack => why.clone(),
     }
-}
-
-fn visible(detail: &TransactionDetail) -> Option<&What> {
-    let mut events = detail.timeline.iter().map(|event| &event.what);
-    events.rfind(|what| matches!(what, What::Visible { .. } | What::Scheduled { .. }))
-}
-
-fn what_is_next(detail: &TransactionDetail) -> String {
-    let row = &detail.row;
-    if detail.unanswered > 0 {
-        return format!("{} out, not answered yet", plural_is(detail.unanswered, "check"));
-    }
-    if row.producers_online == 0 {
-        return "The first one that connects is asked at once; until then nothing counts against it".to_owned();
-    }
-    match row.next_check_at_ms {
-        Some(at_ms) if at_ms > detail.now_ms => {
-            let wait = span(at_ms - detail.now_ms);
-            format!("The next check is in {wait}; {} of {} were answered UNKNOWN", row.checks, detail.check_max)
-        }
-        Some(_) => format!("A check is due now; {} of {} were answered UNKNOWN", row.checks, detail.check_max),
-        None => "No check is planned".to_owned(),
-    }
-}
-
-fn plural_is(count: u32, what: &str) -> String {
-    format!("{} {}", number_of(count.into(), what), if count == 1 { "is" } else { "are" })
 }

@@ -164,7 +164,14 @@ fn no_broker_is_exit_code_4_with_what_to_do() {
 #[test]
 fn a_sound_store_is_exit_code_0_and_a_damaged_one_1() {
     let mut doors = FakeDoors {
-        store: StoreReport { segments: 3, log_end: 99, entries: 7, elapsed_ms: 12, torn_tail: 5, ..Default::default() },
+        store: StoreReport {
+            segments: 3,
+            log_end: 99,
+            entries: 7,
+            elapsed_ms: 12,
+            torn_tail: Some(Damage { file: "log/0002".to_owned(), offset: 5, what: "torn".to_owned() }),
+            ..Default::default()
+        },
         ..FakeDoors::default()
     };
     let ran = run(&mut doors, "store verify --data d");
@@ -172,7 +179,7 @@ fn a_sound_store_is_exit_code_0_and_a_damaged_one_1() {
     assert_eq!(
         ran.out,
         "store d\n  log        from 0 to 99 in 3 segments\n  read       7 entries in 12ms\n  \
-         torn tail  5 bytes, never acknowledged; the next start cuts it off\nnothing is damaged\n"
+         torn tail  log/0002 at 5, never acknowledged; the next start cuts it off\nnothing is damaged\n"
     );
     doors.store.damage =
         vec![Damage { file: "log/0000".to_owned(), offset: 4096, what: "checksum of an entry".to_owned() }];

@@ -74,7 +74,7 @@ fn list(how: &TransactionsList, admin: &mut dyn Admin, screen: &mut Screen<'_>) 
 }
 
 fn table_of(rows: &[TransactionRow], now_ms: i64) -> Table {
-    let mut table = Table::new(&["TRANSACTION", "STATE", "#AGE", "GROUP", "TOPIC", "KEYS", "#UNKNOWN", "NEXT CHECK"]);
+    let mut table = Table::new(&["TRANSACTION", "STATE", "#AGE", "GROUP", "TOPIC", "#UNKNOWN", "NEXT CHECK"]);
     for row in rows {
         let (next, tone) = next_check(row, now_ms);
         table.row(vec![
@@ -83,7 +83,6 @@ fn table_of(rows: &[TransactionRow], now_ms: i64) -> Table {
             span(now_ms.saturating_sub(row.stored_at_ms)).into(),
             (&row.group).into(),
             (&row.topic).into(),
-            (&row.keys).into(),
             row.checks.into(),
             Cell::toned(next, tone),
         ]);
@@ -131,14 +130,7 @@ fn show(detail: &TransactionDetail, screen: &mut Screen<'_>) -> Result<(), Failu
             ("keys", row.keys.clone()),
             ("size", number_of(detail.size.into(), "byte")),
             ("stored", time(row.stored_at_ms)),
-            (
-                "refused",
-                match detail.refused {
-                    0 => String::new(),
-                    1 => "1 decision that contradicts the one that counts".to_owned(),
-                    count => format!("{count} decisions that contradict the one that counts"),
-                },
-            ),
+            ("checks", checks(detail)),
         ],
     )?;
     writeln!(screen.out)?;
@@ -150,6 +142,18 @@ fn show(detail: &TransactionDetail, screen: &mut Screen<'_>) -> Result<(), Failu
     table.write(screen.out, 2, screen.colours)?;
     writeln!(screen.out, "\n{}", clean(&explanation))?;
     Ok(())
+}
+
+/// Empty while nobody has been asked.
+fn checks(detail: &TransactionDetail) -> String {
+    let silent = match detail.silent {
+        0 => String::new(),
+        count => format!(", {count} not answered in time"),
+    };
+    match (detail.row.checks, detail.silent) {
+        (0, 0) => String::new(),
+        (unknown, _) => format!("{unknown} of {} answered UNKNOWN{silent}", detail.check_max),
+    }
 }
 
 fn resolve(

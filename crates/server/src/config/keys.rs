@@ -161,7 +161,7 @@ pub const KEYS: &[Key] = &[
     key!(
         transactions.first_check_after,
         span(1, DAY),
-        "Age of an undecided half at its first check. The message's own CHECK_IMMUNITY_TIME_IN_SECONDS goes before it.",
+        "Age of an undecided half at its first check. The message's CHECK_IMMUNITY_TIME_IN_SECONDS makes it later, never earlier.",
         "Raise it when local transactions commonly take longer; a check before that is answered UNKNOWN, and counts."
     ),
     key!(

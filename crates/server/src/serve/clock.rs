@@ -24,6 +24,14 @@ impl Clock {
         Clock { started: now, base_ms: wall_ms(), based: now }
     }
 
+    /// Makes time go on from this moment, if it is later than now: the log has entries of it.
+    pub fn not_before(&mut self, moment: Timestamp) {
+        let now = self.now();
+        if moment > now {
+            (self.base_ms, self.based) = (moment.millis(), Instant::now());
+        }
+    }
+
     /// What time it is.
     pub fn now(&mut self) -> Timestamp {
         let instant = Instant::now();

@@ -48,7 +48,7 @@ impl Core {
     fn turn(&mut self) -> Result<()> {
         let sleep = self.sleep();
         let seconds = self.clock.seconds();
-        self.sockets.wait(sleep, seconds).context("cannot wait for connections")?;
+        self.sockets.wait(sleep, seconds, !self.engine.is_full()).context("cannot wait for connections")?;
         let now = self.clock.now();
         if seconds >= self.facts_due {
             self.look_around(seconds);
@@ -62,7 +62,8 @@ impl Core {
             tracing::info!("broker {broker} has said nothing for too long and is not routed to any more");
         }
         door.tick(now);
-        sockets.turn(|event| match event {
+        let read = !engine.is_full();
+        sockets.turn(read, |event| match event {
             Event::Opened { session, peer, listener: _ } => {
                 door.opened(session, peer);
                 engine.handle(now, Input::Opened { session, peer });
@@ -72,6 +73,7 @@ impl Core {
                 let (broker, out) = engine.broker_mut();
                 let mut env = Env { broker, names: &mut *names, out, facts, now };
                 match door.request(&mut env, session, &frame, to) {
+                    Ok(()) if engine.is_full() => Verdict::Later,
                     Ok(()) => Verdict::Keep,
                     Err(error) => Verdict::Close(error.to_string()),
                 }
@@ -97,7 +99,10 @@ impl Core {
 
     fn sleep(&mut self) -> Option<Duration> {
         let now = self.clock.now();
-        // A reader that makes room again is noticed by the poll, for its connection can then be written.
+        if self.engine.has_ready(|session| self.sockets.takes_more(session)) {
+            return Some(Duration::ZERO);
+        }
+        // A reader that makes room later is noticed by the poll, for its connection can then be written.
         let due = [self.engine.next_deadline(now), self.door.next_deadline(), self.names.next_deadline()];
         let due = due.into_iter().flatten().min().map(|due| self.clock.until(due));
         // A millisecond more: the poll must not end a fraction of a millisecond before what it waits for is due.

@@ -54,6 +54,10 @@ impl Sink for Doors<'_> {
         self.sockets.takes_more(session)
     }
 
+    fn pause(&mut self, session: SessionId, paused: bool) {
+        self.sockets.pause(session, paused);
+    }
+
     fn topic_changed(&mut self, topic: TopicConfig) {
         self.names.put_own(topic, self.now);
     }

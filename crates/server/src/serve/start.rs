@@ -22,6 +22,7 @@ use crate::config::{Config, Loaded, units};
 pub fn serve(loaded: &Loaded) -> Result<()> {
     let started = Instant::now();
     let config = &loaded.config;
+    raise_descriptor_limit(config);
     let mut clock = Clock::new();
     let directory = DataDirectory::open(&config.server.data)?;
     let disk = directory.disk();
@@ -30,6 +31,15 @@ pub fn serve(loaded: &Loaded) -> Result<()> {
     let advertise = config.server.advertise.unwrap_or(addresses.broker);
     let now = clock.now();
     let (engine, opened) = Engine::open(disk.clone(), settings::engine(config, advertise), now)?;
+    let ahead_ms = engine.broker().state().time.since_ms(clock.now());
+    if ahead_ms > CLOCK_AHEAD_MS {
+        tracing::warn!(
+            "the clock is {} s behind the last entry of the log: it was set back, or was ahead before; time goes on from \
+             that entry",
+            ahead_ms / 1000
+        );
+    }
+    clock.not_before(engine.broker().state().time);
     for note in &opened.notes {
         tracing::info!("{note}");
     }
@@ -68,6 +78,28 @@ pub fn serve(loaded: &Loaded) -> Result<()> {
     core.finish(config.server.drain_timeout)?;
     eprintln!("tandem: stopped in order in {} ms", asked.elapsed().as_millis());
     Ok(())
+}
+
+/// Milliseconds by which the log may be ahead of the clock without a word.
+const CLOCK_AHEAD_MS: i64 = 1000;
+
+/// Descriptors that are no connection: segments and index files, listeners, standard streams.
+const OTHER_DESCRIPTORS: u64 = 4096;
+
+/// Connections and segments take a descriptor each: the soft limit is raised as far as the hard one lets us.
+fn raise_descriptor_limit(config: &Config) {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    let wanted = u64::from(config.limits.connections) + OTHER_DESCRIPTORS;
+    if limit.current.is_none_or(|current| current >= wanted) {
+        return;
+    }
+    let raised = limit.maximum.map_or(wanted, |maximum| maximum.min(wanted));
+    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: Some(raised), maximum: limit.maximum }) {
+        tracing::warn!("cannot raise the limit of open files to {raised}: {error}");
+    } else if raised < wanted {
+        tracing::info!("only {raised} files can be open at a time, fewer than limits.connections asks for ({wanted})");
+    }
 }
 
 struct Addresses {

@@ -120,7 +120,7 @@ fn unknown_for_ever(scene: &mut Scene<'_>) -> Outcome {
     let set_aside = ensure_only_operators_read(scene, SET_ASIDE, &halves)?;
     for (half, action) in [(0, "--commit"), (1, "--rollback"), (5, "--resume")] {
         let id = halves[half].text("transaction_id");
-        scene.tandem(&["transactions", "resolve", id, action, "--reason", "the customer called"])?;
+        scene.tandem(&["transactions", "resolve", id, action, "--reason", "the customer called", "--by", "interop"])?;
     }
     // Resumed: asked about again as if new, and this time a producer knows.
     let fields = [("topic", SET_ASIDE), ("msgId", set_aside[2].text("offset_id"))];

@@ -41,7 +41,7 @@ pub struct TransactionRow {
     pub group: String,
     /// Topic it is for.
     pub topic: String,
-    /// Keys of the message, empty if none.
+    /// Keys of the message. Always empty in lists: the broker does not keep them in memory.
     pub keys: String,
     /// When the half was stored.
     pub stored_at_ms: i64,
@@ -99,12 +99,12 @@ pub struct TransactionDetail {
     pub size: u32,
     /// Checks answered "unknown" after which it is given up.
     pub check_max: u32,
-    /// Checks that are out, neither answered nor overdue.
-    pub unanswered: u32,
-    /// Decisions refused because they contradicted the one that counts; forgotten at a restart.
-    pub refused: u64,
+    /// Checks that nobody answered in time; they do not count.
+    pub silent: u32,
     /// The broker's time.
     pub now_ms: i64,
+    /// Why it is where it is, and what happens next, in the broker's words.
+    pub explanation: String,
     /// What happened to it, the oldest first.
     pub timeline: Vec<Event>,
 }

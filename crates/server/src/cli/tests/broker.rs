@@ -4,7 +4,7 @@ use serde_json::Value as Json;
 
 use super::super::exit::Exit;
 use super::super::fake::{FakeBroker, FakeDoors, transaction};
-use super::super::model::{TransactionDetail, TransactionState};
+use super::super::model::TransactionState;
 use super::super::story;
 use super::{doors, run, run_with, told};
 
@@ -98,11 +98,11 @@ fn transactions_are_listed_page_after_page_with_the_totals() {
     let ran = run(&mut doors(), "transactions");
     assert_eq!(
         ran.out,
-        "TRANSACTION  STATE        AGE  GROUP   TOPIC   KEYS  UNKNOWN  NEXT CHECK
-T1           undecided    42s  payers  orders  O-1         1  in 24s
-T2           set-aside    42s  payers  orders  O-1         1  -
-T3           committed    42s  payers  orders  O-1         1  -
-T4           rolled-back  42s  payers  orders  O-1         1  -
+        "TRANSACTION  STATE        AGE  GROUP   TOPIC   UNKNOWN  NEXT CHECK
+T1           undecided    42s  payers  orders        1  in 24s
+T2           set-aside    42s  payers  orders        1  -
+T3           committed    42s  payers  orders        1  -
+T4           rolled-back  42s  payers  orders        1  -
 4 shown; the broker has 1 undecided, 1 set aside
 "
     );
@@ -136,6 +136,7 @@ fn the_life_of_a_committed_transaction_is_told() {
   keys       O-1
   size       312 bytes
   stored     2023-11-14T22:12:38.000Z
+  checks     1 of 15 answered UNKNOWN, 1 not answered in time
 
   AFTER  WHAT
    +0ms  stored     by 10.0.0.5@4711, at 4096 of the log
@@ -144,7 +145,7 @@ fn the_life_of_a_committed_transaction_is_told() {
    +40s  committed  by 10.0.0.5@4711, which was asked
    +40s  visible    in orders, queue 3, offset 17, at 8192 of the log
 
-it is committed, and its message is in orders, queue 3, offset 17
+it is committed because it is
 "
     );
     let json = run(&mut doors(), "transactions show OFFSETT3 --json").json();
@@ -156,25 +157,12 @@ it is committed, and its message is in orders, queue 3, offset 17
 }
 
 #[test]
-fn why_a_transaction_is_undecided_is_said_in_plain_words() {
-    let explained = |change: &dyn Fn(&mut TransactionDetail)| {
-        let mut detail = transaction("T1", TransactionState::Undecided);
-        change(&mut detail);
-        story::explanation(&detail)
-    };
-    assert_eq!(
-        explained(&|_| {}),
-        "nobody has decided for 42s; 2 producers of payers online. The next check is in 24s; 1 of 15 were answered UNKNOWN"
-    );
-    assert_eq!(
-        explained(&|detail| detail.row.producers_online = 0),
-        "nobody has decided for 42s; no producer of payers is online. The first one that connects is asked at once; until \
-         then nothing counts against it"
-    );
-    assert!(explained(&|detail| detail.unanswered = 1).ends_with("1 check is out, not answered yet"));
-    assert!(explained(&|detail| detail.row.next_check_at_ms = Some(0)).contains("A check is due now"));
+fn what_can_be_done_about_a_transaction_that_was_set_aside_is_said() {
     let set_aside = story::explanation(&transaction("T2", TransactionState::SetAside));
+    assert!(set_aside.starts_with("it is set-aside because it is. By hand: "), "{set_aside}");
     assert!(set_aside.contains("tandem transactions resolve T2 --commit, --rollback or --resume"), "{set_aside}");
+    let undecided = story::explanation(&transaction("T1", TransactionState::Undecided));
+    assert_eq!(undecided, "it is undecided because it is");
 }
 
 #[test]
@@ -253,6 +241,16 @@ body, 11 bytes
     let ran = run(&mut doors(), "message show M1");
     assert_eq!(ran.exit, Exit::NotFound);
     assert!(ran.err.contains("--topic"), "{}", ran.err);
+}
+
+#[test]
+fn a_message_whose_transaction_is_undecided_is_shown_as_that() {
+    let mut doors = doors();
+    doors.broker.as_mut().unwrap().messages[0].offset = None;
+    let out = run(&mut doors, "message show OFFSETM1").out;
+    assert!(out.contains("  queue        3, not visible: its transaction is undecided\n"), "{out}");
+    assert!(out.contains("  stored       2023-11-14T22:13:18.000Z\n"), "{out}");
+    assert_eq!(run(&mut doors, "message show OFFSETM1 --json").json()["offset"], Json::Null);
 }
 
 #[test]

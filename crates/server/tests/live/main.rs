@@ -1,0 +1,16 @@
+//! The real binary, on ports of its own and in a directory of its own, driven as clients and operators drive it.
+//!
+//! [`broker`] starts and stops it and holds its log to account; [`wire`] is a client that says what it is told to.
+
+mod broker;
+mod wire;
+
+mod checks;
+mod cli;
+mod connections;
+mod crashes;
+mod halves;
+mod messages;
+mod offline;
+mod retention;
+mod start;
