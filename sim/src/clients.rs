@@ -89,13 +89,7 @@ impl Client {
 /// The clients of a plan.
 pub(crate) fn clients_of(plan: &Plan) -> Vec<Client> {
     let mut clients = vec![Client::new("operator".into(), Role::Operator)];
-    let auditor = Consumer {
-        group: "auditor".into(),
-        member: 0,
-        topics: None,
-        tags: None,
-        lanes: BTreeMap::new(),
-    };
+    let auditor = Consumer { group: "auditor".into(), member: 0, topics: None, tags: None, lanes: BTreeMap::new() };
     clients.push(Client::new("auditor".into(), Role::Consumer(auditor)));
     clients.extend((0..plan.plain_producers).map(|i| Client::new(format!("plain-{i}"), Role::Plain)));
     for (group, instances) in &plan.producer_groups {

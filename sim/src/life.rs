@@ -26,7 +26,8 @@ impl World {
         }
         if self.rng.chance(self.chances.clock_back) {
             self.fault("clock went back over a restart");
-            self.now = self.now.plus_ms(-(self.rng.below(600_000) as i64)).max(Timestamp::from_millis(crate::plan::START_MS));
+            self.now =
+                self.now.plus_ms(-(self.rng.below(600_000) as i64)).max(Timestamp::from_millis(crate::plan::START_MS));
         }
         if self.rng.chance(self.chances.crash_while_recovering) {
             self.disk.off_after(self.rng.clone().below(12));
@@ -70,7 +71,9 @@ impl World {
         if let Some(synced) = self.lost_behind.take() {
             let end = engine.log().written();
             if end < synced {
-                return self.oracle.fail("what was synced is not lost", format!("synced to {synced}, recovered to {end}"));
+                return self
+                    .oracle
+                    .fail("what was synced is not lost", format!("synced to {synced}, recovered to {end}"));
             }
             self.oracle.lost_behind(end);
         }
@@ -87,9 +90,9 @@ impl World {
             return self.oracle.fail("the state is the fold of the log", text);
         }
         let state = engine.broker().state();
-        self.oracle.offsets.collapse(|group, topic, queue| {
-            state.offsets.get(group, topic, queue).map(QueueOffset::get)
-        });
+        self.oracle
+            .offsets
+            .collapse(|group, topic, queue| state.offsets.get(group, topic, queue).map(QueueOffset::get));
         self.routes = state.topics.iter().map(|topic| (topic.name().to_string(), topic.config.clone())).collect();
         let mut node = Node { engine, jobs: VecDeque::new(), done: VecDeque::new() };
         let (broker, out) = node.engine.broker_mut();
@@ -207,10 +210,10 @@ impl World {
 
     fn hand_back(&mut self, done: Done) {
         let now = self.now;
-        if let Done::Snapshot(made) = &done {
-            if made.is_ok() {
-                self.state("snapshot made");
-            }
+        if let Done::Snapshot(made) = &done
+            && made.is_ok()
+        {
+            self.state("snapshot made");
         }
         let Some(node) = self.node.as_mut() else { return };
         if let Err(fatal) = node.engine.done(now, done, &mut self.mailbox) {
@@ -247,7 +250,11 @@ impl World {
         }
         if let Some(power) = armed {
             if self.disk.is_off() {
-                self.fault(if power { "power cut in the middle of a job" } else { "process killed in the middle of a job" });
+                self.fault(if power {
+                    "power cut in the middle of a job"
+                } else {
+                    "process killed in the middle of a job"
+                });
                 self.crash(power);
                 return;
             }

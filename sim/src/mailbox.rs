@@ -38,13 +38,7 @@ pub struct Mailbox {
 impl Mailbox {
     /// An empty mailbox of a process on this disk.
     pub fn new(disk: SimDisk) -> Self {
-        Mailbox {
-            disk,
-            open: BTreeSet::new(),
-            slow: BTreeSet::new(),
-            told: VecDeque::new(),
-            swallow_checks: false,
-        }
+        Mailbox { disk, open: BTreeSet::new(), slow: BTreeSet::new(), told: VecDeque::new(), swallow_checks: false }
     }
 
     /// The next thing that was said, and how many were said up to then.

@@ -38,7 +38,10 @@ fn main() -> ExitCode {
             failed += 1;
             println!("seed {seed}: {violation}");
             let bug = options.bug.map(|bug| format!(" --bug {bug}")).unwrap_or_default();
-            println!("  replay: cargo run --release -p tandem-sim -- --seed {seed} --steps {}{bug} --trace", options.steps);
+            println!(
+                "  replay: cargo run --release -p tandem-sim -- --seed {seed} --steps {}{bug} --trace",
+                options.steps
+            );
         } else if count == 1 {
             println!("seed {seed}: nothing broken in {} events, history {:016x}", verdict.events, verdict.hash);
         }
@@ -46,7 +49,10 @@ fn main() -> ExitCode {
     if count > 1 {
         let seconds = started.elapsed().as_secs_f64();
         println!("{coverage}");
-        println!("{count} seeds, {events} events, {failed} failed, {seconds:.1} s, {:.1} seeds/s", count as f64 / seconds);
+        println!(
+            "{count} seeds, {events} events, {failed} failed, {seconds:.1} s, {:.1} seeds/s",
+            count as f64 / seconds
+        );
     }
     if failed > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }

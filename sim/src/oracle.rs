@@ -2,7 +2,7 @@
 //!
 //! The oracle knows no entry of the log and no state of the broker. What it compares are answers with answers, answers
 //! with deliveries, and deliveries with what the clients' simulated databases say. Only two rules look inside: the live
-//! state is the fold of the log ([`state`]), and what was said holds after every power cut ([`recovered`]).
+//! state is the fold of the log (`state.rs`), and what was said holds after every power cut (`recovered.rs`).
 
 mod messages;
 mod offsets;
@@ -154,10 +154,9 @@ impl Oracle {
                 "an undecided half is never delivered",
                 format!("{place}, message {id} is a half without a commit, flags {}", record.sys_flag()),
             ),
-            None if is_commit => self.fail(
-                "only transactions are committed",
-                format!("{place}, message {id} was sent as a plain one"),
-            ),
+            None if is_commit => {
+                self.fail("only transactions are committed", format!("{place}, message {id} was sent as a plain one"))
+            }
             None => {
                 let (tries, due) = (message.tries, message.due());
                 if copies > tries as usize {
@@ -215,7 +214,9 @@ impl Oracle {
             let promise = message.promise.as_ref()?;
             let seen = match promise {
                 Promise::At { queue, offset, .. } => {
-                    self.queues.slot(&message.topic, *queue, *offset).is_some_and(|slot| slot.message == Some(message.id))
+                    self.queues
+                        .slot(&message.topic, *queue, *offset)
+                        .is_some_and(|slot| slot.message == Some(message.id))
                         || self.queues.may_have_expired(&message.topic, *queue, *offset)
                 }
                 Promise::Later { .. } => {

@@ -86,8 +86,7 @@ impl Plan {
         let mut rng = Rng::new(seed ^ 0x5EED_0F00);
         let rng = &mut rng;
         let count = rng.between(1, 4);
-        let topics: Vec<(String, u32)> =
-            (0..count).map(|i| (format!("topic-{i}"), rng.between(1, 4) as u32)).collect();
+        let topics: Vec<(String, u32)> = (0..count).map(|i| (format!("topic-{i}"), rng.between(1, 4) as u32)).collect();
         let count = rng.between(1, 3);
         let producer_groups: Vec<(String, usize)> =
             (0..count).map(|i| (format!("payers-{i}"), rng.between(1, 3) as usize)).collect();

@@ -36,14 +36,14 @@ impl World {
         if self.broken() {
             return;
         }
-        if let Some(power) = armed {
-            if self.disk.is_off() {
-                self.fault(match power {
-                    true => "power cut in the middle of a turn",
-                    false => "process killed in the middle of a turn",
-                });
-                return self.crash(power);
-            }
+        if let Some(power) = armed
+            && self.disk.is_off()
+        {
+            self.fault(match power {
+                true => "power cut in the middle of a turn",
+                false => "process killed in the middle of a turn",
+            });
+            return self.crash(power);
         }
         self.disk.disarm();
         self.restart_failed();
@@ -100,10 +100,10 @@ impl World {
         let now = self.now;
         let Some(node) = self.node.as_mut() else { return };
         let parked = node.engine.has_parked();
-        if let Err(fatal) = node.engine.settle(now, &mut self.mailbox) {
-            if !self.disk.is_off() {
-                self.oracle.fail("the engine goes on", fatal.to_string());
-            }
+        if let Err(fatal) = node.engine.settle(now, &mut self.mailbox)
+            && !self.disk.is_off()
+        {
+            self.oracle.fail("the engine goes on", fatal.to_string());
         }
         let parked = parked || node.engine.has_parked();
         if parked {
@@ -322,7 +322,6 @@ impl World {
             self.reads_since.insert(session, self.now);
         }
         self.disk.fail_nothing();
-        self.io_fails = false;
         self.act(Intent::Room);
         if self.failed {
             self.crash(false);
@@ -345,7 +344,13 @@ impl World {
             let wake = [due, self.agenda.next_due(), Some(next_look)].into_iter().flatten().min().unwrap_or(until);
             idle = if wake <= self.now { idle + 1 } else { 0 };
             if idle > 3_000 {
-                let text = format!("due at {due:?}, now {}, and nothing comes of it", self.now);
+                let engine = self.engine();
+                let broker = engine.and_then(|engine| engine.broker().next_deadline());
+                let log = engine.map(|engine| (engine.log().synced(), engine.log().written()));
+                let text = format!(
+                    "due at {due:?}, for the broker at {broker:?}, log {log:?}, now {}, and nothing comes of it",
+                    self.now
+                );
                 return self.oracle.fail("a broker with nothing to do sleeps", text);
             }
             self.now = wake.clamp(self.now, until);
@@ -390,7 +395,10 @@ impl World {
             for ((topic, queue), lane) in &me.lanes {
                 let end = state.topics.get(topic).map_or(0, |topic| topic.next(*queue).get());
                 if lane.next != Some(end) {
-                    return Some(format!("{} is at {lane:?} of {topic} queue {queue}, which ends at {end}", client.name));
+                    return Some(format!(
+                        "{} is at {lane:?} of {topic} queue {queue}, which ends at {end}",
+                        client.name
+                    ));
                 }
             }
         }

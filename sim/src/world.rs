@@ -268,6 +268,7 @@ impl World {
 
     pub(crate) fn topic_gone(&mut self, topic: &str) {
         self.routes.remove(topic);
+        self.unanswered.clear();
         self.oracle.topic_gone(topic);
         for client in &mut self.clients {
             client.forget_topic(topic);

@@ -43,7 +43,7 @@ impl Handle {
         Ok(())
     }
 
-    /// Makes a waiting [`Sockets::turn`] return.
+    /// Makes a waiting `turn` return.
     pub fn wake(&self) {
         self.waker.wake().expect("an eventfd can be written");
     }

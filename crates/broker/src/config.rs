@@ -46,6 +46,12 @@ pub struct Limits {
     pub queues: u32,
     /// Consumer groups.
     pub groups: usize,
+    /// Members of one consumer group.
+    pub group_members: usize,
+    /// Keys of the name server's configuration.
+    pub key_values: usize,
+    /// Transactions one listing shows.
+    pub query_rows: usize,
     /// Bytes of proposals that may wait for a sync before new messages are refused.
     pub batch_bytes: usize,
     /// Bytes of log that are kept for decisions and acknowledgements when the disk is full.
@@ -74,6 +80,9 @@ impl Default for Limits {
             topics: 200_000,
             queues: 1024,
             groups: 50_000,
+            group_members: 10_000,
+            key_values: 10_000,
+            query_rows: 1000,
             batch_bytes: 8 << 20,
             reserve: 4 << 20,
             offsets_flush_ms: 1000,

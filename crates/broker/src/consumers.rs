@@ -47,6 +47,11 @@ impl Consumers {
         self.groups.iter()
     }
 
+    /// Whether a group has so many members that this one cannot join them.
+    pub fn is_full(&self, group: &str, client: &str, limit: usize) -> bool {
+        self.groups.get(group).is_some_and(|found| found.members.len() >= limit && !found.members.contains_key(client))
+    }
+
     /// A member says what it consumes. True when members or subscriptions changed: the others are then told.
     pub fn heartbeat(&mut self, client: &Arc<str>, session: SessionId, data: &ConsumerData, now: Timestamp) -> bool {
         if !self.groups.contains_key(data.group.as_str()) {

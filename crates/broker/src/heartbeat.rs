@@ -49,6 +49,14 @@ impl Broker {
                 Ok(None) => return self.refuse(reply, Refusal::GroupNotFound(data.group.clone()), out),
                 Err(refusal) => return self.refuse(reply, refusal, out),
             }
+            let limit = self.config.limits.group_members;
+            if self.consumers.is_full(&data.group, &client, limit) {
+                let text = format!(
+                    "consumer group {:?} has {limit} members already; limits.group_members allows no more",
+                    data.group
+                );
+                return self.refuse(reply, Refusal::Busy(text), out);
+            }
             let changed = self.consumers.heartbeat(&client, session, data, now);
             let name: Arc<str> = Arc::from(data.group.as_str());
             if let Some(known) = self.sessions.get_mut(session) {

@@ -190,8 +190,9 @@ impl Broker {
         value: Option<&str>,
         out: &mut Outputs,
     ) {
-        if self.state.key_values.len() >= KEY_VALUES_MAX && value.is_some() {
-            let text = format!("there are {KEY_VALUES_MAX} configuration keys already");
+        let limit = self.config.limits.key_values;
+        if self.state.key_values.len() >= limit && value.is_some() {
+            let text = format!("there are {limit} configuration keys already; limits.kv_entries allows no more");
             return self.refuse(reply, Refusal::Busy(text), out);
         }
         self.propose(out, Pending::Done(reply), true, |payload| {
@@ -199,6 +200,3 @@ impl Broker {
         });
     }
 }
-
-/// Most keys of the name server's configuration.
-const KEY_VALUES_MAX: usize = 100_000;

@@ -19,12 +19,9 @@ use crate::io::{
 use crate::pending::Pending;
 use crate::reads::{HalfViewWork, Purpose};
 
-/// Most transactions one answer lists.
-const LIST_MAX: usize = 1000;
-
 impl Broker {
     pub(crate) fn list_transactions(&mut self, reply: Reply, wanted: &TransactionFilter<'_>, out: &mut Outputs) {
-        let max = wanted.max.clamp(1, LIST_MAX);
+        let max = wanted.max.clamp(1, self.config.limits.query_rows);
         let filter = transaction::Filter {
             group: wanted.group,
             topic: wanted.topic,

@@ -360,11 +360,10 @@ impl Engine {
             return Ok(true);
         }
         self.written = Some((at, batch));
-        if self.config.syncing == Syncing::Adaptive && self.jobs.sync_elsewhere() {
-            if let Some(job) = self.log.begin_sync() {
-                self.jobs.push(Job::Sync(job));
-                return Ok(false);
-            }
+        let elsewhere = self.config.syncing == Syncing::Adaptive && self.jobs.sync_elsewhere();
+        if elsewhere && let Some(job) = self.log.begin_sync() {
+            self.jobs.push(Job::Sync(job));
+            return Ok(false);
         }
         let done = self.log.begin_sync().map(|job| self.jobs.time_sync(|| job.run()));
         if let Some(done) = done {
@@ -546,11 +545,11 @@ impl Engine {
             let to = applied.min(self.log.synced());
             self.jobs.want_snapshot(&self.disk, self.log.view(), to, now);
         }
-        if self.jobs.wants_chore(now) {
-            if let Some(chore) = self.log.chore() {
-                self.jobs.push(Job::Chore(chore));
-                self.jobs.chore_out();
-            }
+        if self.jobs.wants_chore(now)
+            && let Some(chore) = self.log.chore()
+        {
+            self.jobs.push(Job::Chore(chore));
+            self.jobs.chore_out();
         }
         self.jobs.pop()
     }

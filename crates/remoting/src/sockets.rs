@@ -23,6 +23,8 @@ pub struct SocketLimits {
     pub frame_size: usize,
     /// Bytes of answers a connection may leave unread before its requests wait.
     pub send_buffer: usize,
+    /// Bytes read from one connection before the others have their turn.
+    pub receive_buffer: usize,
     /// Bytes of unfinished frames of all connections together; beyond it the connection that asks for more is closed.
     pub receive_buffers: usize,
     /// A connection on which nothing came or went for so long is closed.
@@ -139,8 +141,6 @@ pub struct Sockets {
 
 const WAKER: Token = Token(usize::MAX);
 const LISTENERS: usize = usize::MAX / 2;
-/// Bytes read from one connection before the others have their turn.
-const READ_CHUNK: usize = 256 << 10;
 /// Memory a send or receive buffer keeps when it is empty.
 const BUFFER_KEEP: usize = 16 << 10;
 /// Connections accepted in one turn.
@@ -152,6 +152,7 @@ impl Sockets {
     /// # Errors
     /// When the operating system has no poll instance to give.
     pub fn new(limits: SocketLimits) -> io::Result<Self> {
+        let chunk = limits.receive_buffer.max(4096);
         let poll = Poll::new()?;
         let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
         Ok(Sockets {
@@ -170,7 +171,7 @@ impl Sockets {
             later: false,
             accept_again: None,
             buffered: 0,
-            scratch: vec![0; READ_CHUNK],
+            scratch: vec![0; chunk],
             turn_seconds: 0,
             swept_seconds: 0,
         })

@@ -9,7 +9,7 @@
 //! - [`load`]: default < file < environment < `--set` < flag, and where each value came from;
 //! - [`file`](mod@file): the strict reading of `tandem.toml`; [`relations`]: rules between keys;
 //! - [`problem`]: what is wrong, where, with a caret, and what to do; [`suggest`]: "did you mean";
-//! - [`reference`]: the reference file and the explanation of one key.
+//! - [`reference`](mod@reference): the reference file and the explanation of one key.
 
 pub mod file;
 pub mod keys;
@@ -232,9 +232,9 @@ pub struct Limits {
     pub message_size: u64,
     /// Bytes written to the log in one go.
     pub batch_bytes: u64,
-    /// Bytes of all requests that are not answered yet.
+    /// Bytes of requests that have not arrived whole, of all connections together.
     pub in_flight_bytes: u64,
-    /// Bytes read from one connection ahead of what has been handled.
+    /// Bytes read from one connection before the others have their turn.
     pub receive_buffer: u64,
     /// Bytes of answers waiting for one connection to read them.
     pub send_buffer: u64,
@@ -273,7 +273,7 @@ impl Default for Limits {
             message_size: 4 * MIB,
             batch_bytes: 4 * MIB,
             in_flight_bytes: 128 * MIB,
-            receive_buffer: MIB,
+            receive_buffer: 256 * KIB,
             send_buffer: 8 * MIB,
             held_pulls: 100_000,
             pull_messages: 32,

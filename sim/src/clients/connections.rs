@@ -2,9 +2,7 @@
 
 use std::net::SocketAddr;
 
-use broker::io::{
-    ConsumeFrom, ConsumerData, Heartbeat, Input, MessageModel, Push, Request, SessionId, Subscription,
-};
+use broker::io::{ConsumeFrom, ConsumerData, Heartbeat, Input, MessageModel, Push, Request, SessionId, Subscription};
 
 use crate::agenda::Intent;
 use crate::clients::Role;

@@ -132,13 +132,14 @@ impl World {
     pub(crate) fn offset_queried(&mut self, asked: &Asked, offset: Option<u64>) {
         let What::QueryOffset { group, topic, queue, allowed, gone } = &asked.what else { return };
         let (topic, queue) = (topic.as_str(), *queue);
-        if self.oracle.queues.gone(topic) != *gone || self.oracle.deleting.contains(topic) {
+        if self.oracle.queues.gone(topic) != *gone {
             return;
         }
-        let right = allowed.as_ref().is_none_or(|allowed| {
-            // A group without an offset is told to begin at 0.
-            allowed.contains(&offset) || (offset == Some(0) && allowed.contains(&None))
-        });
+        let right = self.oracle.deleting.contains(topic)
+            || allowed.as_ref().is_none_or(|allowed| {
+                // A group without an offset is told to begin at 0.
+                allowed.contains(&offset) || (offset == Some(0) && allowed.contains(&None))
+            });
         let now = self.oracle.offsets.answers(group, topic, queue);
         if !right && now.is_some_and(|now| !now.contains(&offset)) {
             let text = format!("{group} has stored {offset:?} for {topic} queue {queue}, and told {allowed:?}");
@@ -343,10 +344,10 @@ impl World {
         if self.ask(client, name, what, request) {
             let token = two_way.then(|| self.last_token());
             self.oracle.offsets.told(group, topic, queue, offset, token);
-            if let Some(me) = self.clients[client].consumer() {
-                if let Some(lane) = me.lanes.get_mut(&(topic.to_owned(), queue)) {
-                    lane.untold = false;
-                }
+            if let Some(me) = self.clients[client].consumer()
+                && let Some(lane) = me.lanes.get_mut(&(topic.to_owned(), queue))
+            {
+                lane.untold = false;
             }
         }
     }

@@ -30,7 +30,7 @@ impl World {
             }
             8 => self.reset(),
             _ => {
-                let queues = vec![(self.plan.topics[0].0.clone(), 0)];
+                let queues = [(self.plan.topics[0].0.clone(), 0)];
                 let queues = queues.iter().map(|(topic, queue)| (topic.as_str(), *queue)).collect();
                 let lock = Lock { group: "cart-9", client: "operator", queues };
                 self.ask(OPERATOR, "lock", Some(What::Other), Request::Lock(lock));
@@ -117,7 +117,8 @@ impl World {
             Resolution::Decide(Outcome::Rollback) => ("resolve rollback", Some(Outcome::Rollback)),
             Resolution::Resume => ("resolve resume", None),
         };
-        if self.ask(OPERATOR, name, Some(What::Resolve { half, outcome, dry_run }), Request::Resolve(resolve)) && !dry_run
+        if self.ask(OPERATOR, name, Some(What::Resolve { half, outcome, dry_run }), Request::Resolve(resolve))
+            && !dry_run
         {
             let now = self.now;
             if let Some(outcome) = outcome {
@@ -176,7 +177,12 @@ impl World {
                     to: Timestamp::MAX,
                     unique: false,
                 };
-                self.ask(OPERATOR, "query message", Some(What::Query { topic: topic.clone(), key: key.clone() }), request);
+                self.ask(
+                    OPERATOR,
+                    "query message",
+                    Some(What::Query { topic: topic.clone(), key: key.clone() }),
+                    request,
+                );
             }
             2 => {
                 let (topic, _) = self.rng.pick(&self.plan.topics);

@@ -42,8 +42,8 @@ impl World {
         let id = MessageId(self.next_message);
         let (topic, queues) = self.rng.pick(&self.plan.topics);
         let queue = if self.rng.chance(200) { -1 } else { self.rng.below(u64::from(queues)) as i32 };
-        let delay_ms = (may_delay && self.rng.chance(self.chances.delayed))
-            .then(|| self.rng.between(200, self.plan.delay_max_ms));
+        let delay_ms =
+            (may_delay && self.rng.chance(self.chances.delayed)).then(|| self.rng.between(200, self.plan.delay_max_ms));
         let message = Message {
             id,
             topic,

@@ -62,10 +62,10 @@ impl Queues {
         if let Some(before) = facts.slots.get(&offset) {
             return if *before == slot { Ok(false) } else { Err(format!("first {before:?}, then {slot:?}")) };
         }
-        if let Some((promised, _)) = facts.promised.get(&offset) {
-            if slot.message != Some(*promised) {
-                return Err(format!("{promised} was answered to be there, and it holds {slot:?}"));
-            }
+        if let Some((promised, _)) = facts.promised.get(&offset)
+            && slot.message != Some(*promised)
+        {
+            return Err(format!("{promised} was answered to be there, and it holds {slot:?}"));
         }
         let before = facts.slots.range(..offset).next_back();
         let after = facts.slots.range(offset..).next();

@@ -47,10 +47,14 @@ impl Recovered {
             .collect();
         for (topic, queues) in topics {
             for queue in 0..queues {
-                let read = found.read_queue(engine, &topic, queue).map_err(|why| format!("{topic} queue {queue}: {why}"))?;
+                let read =
+                    found.read_queue(engine, &topic, queue).map_err(|why| format!("{topic} queue {queue}: {why}"))?;
                 let next = engine.broker().state().topics.get(&topic).map_or(0, |topic| topic.next(queue).get());
                 if read.max != next {
-                    return Err(format!("{topic} queue {queue} ends at {} in the index, at {next} in the state", read.max));
+                    return Err(format!(
+                        "{topic} queue {queue} ends at {} in the index, at {next} in the state",
+                        read.max
+                    ));
                 }
                 found.queues.insert((topic.clone(), queue), read);
             }
@@ -176,9 +180,7 @@ impl Oracle {
                 return Err(("what was answered as stored is not lost", text));
             }
         }
-        if let Some(((topic, queue), _)) =
-            found.queues.iter().find(|(_, queue)| queue.min > 0 && !self.expires)
-        {
+        if let Some(((topic, queue), _)) = found.queues.iter().find(|(_, queue)| queue.min > 0 && !self.expires) {
             return Err(("nothing expires before its time", format!("{topic} queue {queue} has lost its beginning")));
         }
         Ok(())

@@ -230,7 +230,8 @@ impl Transactions {
     ) -> Result<(), Broken> {
         let rule = "a transaction has one decision";
         let Some(fact) = self.halves.get(&half).cloned() else { return Ok(()) };
-        let broken = |text: String| Err((rule, format!("half {half}, {outcome:?} answered {answer:?}: {text} {fact:?}")));
+        let broken =
+            |text: String| Err((rule, format!("half {half}, {outcome:?} answered {answer:?}: {text} {fact:?}")));
         if answer != Ended::NotFound {
             self.halves.get_mut(&half).expect("looked up above").told = true;
         }
@@ -284,7 +285,8 @@ impl Transactions {
         if copies > 1 && !transaction.rogue && !transaction.by_hand {
             return Err(("a transaction is visible once", format!("{transaction:?}")));
         }
-        self.decided(slot.half, Outcome::Commit, slot.at, "seen").map_err(|text| ("a transaction has one decision", text))
+        self.decided(slot.half, Outcome::Commit, slot.at, "seen")
+            .map_err(|text| ("a transaction has one decision", text))
     }
 
     pub(super) fn lost_behind(&mut self, synced: CommitLogOffset) {

@@ -120,11 +120,11 @@ impl Play {
                     self.pushed.push((*connection, frame));
                     continue;
                 }
-                if let (Some(key), Some(msg_id)) = (frame.field("transactionId"), frame.field("msgId")) {
-                    if let Ok(id) = OffsetMsgId::decode(msg_id) {
-                        let place = (id.commit_log_offset.to_string(), frame.field("queueOffset").unwrap().to_owned());
-                        self.halves.insert(key.to_owned(), place);
-                    }
+                if let (Some(key), Some(msg_id)) = (frame.field("transactionId"), frame.field("msgId"))
+                    && let Ok(id) = OffsetMsgId::decode(msg_id)
+                {
+                    let place = (id.commit_log_offset.to_string(), frame.field("queueOffset").unwrap().to_owned());
+                    self.halves.insert(key.to_owned(), place);
                 }
                 self.answered.insert((*connection, frame.opaque), frame);
             }

@@ -28,7 +28,7 @@ pub fn verify(data: &Path) -> Result<StoreReport> {
 /// Makes a damaged store start again, or tells what that would take.
 ///
 /// # Errors
-/// As [`verify`], and when a repair does not work.
+/// As [`verify`](fn@verify), and when a repair does not work.
 pub fn repair(data: &Path, dry_run: bool) -> Result<StoreReport> {
     let directory = DataDirectory::existing(data)?;
     let disk = directory.disk();

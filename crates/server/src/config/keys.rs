@@ -299,20 +299,19 @@ pub const KEYS: &[Key] = &[
     key!(
         limits.in_flight_bytes,
         size(MIB, TIB),
-        "Bytes of all requests that are not answered yet. Sends beyond it are answered \"system busy\".",
+        "Bytes of requests that have not arrived whole, of all connections together. Whoever sends more is closed.",
         "Lower it when memory is scarce; raise it for many producers of large messages."
     ),
     key!(
         limits.receive_buffer,
         size(4 * KIB, GIB),
-        "Bytes read from one connection ahead of what has been handled. A single larger request is still received.",
+        "Bytes read from one connection before the others have their turn. A single larger request is still received.",
         "Lower it when very many connections send at once and memory is scarce."
     ),
     key!(
         limits.send_buffer,
         size(64 * KIB, GIB),
-        "Bytes of answers waiting for one connection to read them. Nothing more is read for it, and a client that \
-         leaves them unread is closed.",
+        "Bytes of answers waiting for one connection to read them. Its further requests wait until it has.",
         "Raise it for clients far away that pull many messages at once."
     ),
     key!(

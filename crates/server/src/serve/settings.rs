@@ -74,6 +74,9 @@ fn broker(config: &Config, advertise: SocketAddr) -> BrokerConfig {
             topics: config.limits.topics as usize,
             queues: config.limits.queues_per_topic,
             groups: config.limits.groups as usize,
+            group_members: config.limits.group_members as usize,
+            key_values: config.limits.kv_entries as usize,
+            query_rows: config.limits.query_rows as usize,
             batch_bytes: config.limits.batch_bytes as usize,
             ..Limits::default()
         },
@@ -86,6 +89,7 @@ pub fn sockets(config: &Config) -> SocketLimits {
         connections: config.limits.connections as usize,
         frame_size: config.limits.frame_size as usize,
         send_buffer: config.limits.send_buffer as usize,
+        receive_buffer: config.limits.receive_buffer as usize,
         receive_buffers: config.limits.in_flight_bytes as usize,
         idle: config.limits.idle_timeout,
     }

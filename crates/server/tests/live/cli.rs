@@ -99,7 +99,7 @@ fn the_whole_life_of_a_transaction_is_shown() {
     let broker = Broker::with(&[
         "transactions.first_check_after=300ms",
         "transactions.check_interval=300ms",
-        "transactions.answer_timeout=300ms",
+        "transactions.answer_timeout=1500ms",
     ]);
     let mut wire = broker.connect();
     wire.produce_for("p1@7", "payers");

@@ -75,7 +75,16 @@ fn refused_decision(scene: &mut Scene<'_>) -> Outcome {
     let mut opposite = scene.go("tx-told").start()?;
     opposite.wait_for("deciding", 1, STEP)?;
     let id = opposite.events("deciding")[0].text("transaction_id").to_owned();
-    scene.tandem(&["transactions", "resolve", &id, "--rollback", "--reason", "the customer called", "--by", "interop"])?;
+    scene.tandem(&[
+        "transactions",
+        "resolve",
+        &id,
+        "--rollback",
+        "--reason",
+        "the customer called",
+        "--by",
+        "interop",
+    ])?;
     opposite.go_on()?;
     opposite.succeed(STEP)?;
     let later: BTreeSet<String> = later_ids(&opposite.events("half-sent"), &id);
