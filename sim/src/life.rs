@@ -35,6 +35,9 @@ impl World {
         let opened = Engine::open(Arc::new(self.disk.clone()), self.plan.engine.clone(), self.now);
         let recovering = self.disk.is_off();
         self.disk.disarm();
+        // What a power cut in the middle of recovering leaves has all that was said before.
+        self.copies.extend(self.disk.take_copy());
+        self.recover_copy();
         match opened {
             _ if recovering => {
                 drop(opened);

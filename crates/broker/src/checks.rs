@@ -52,10 +52,11 @@ impl Broker {
             CheckOutcome::Unknown => self.counters.checks_unknown += 1,
             CheckOutcome::Silent => self.counters.checks_silent += 1,
         }
-        // Nobody waits for it, but a counted attempt that a crash forgets is one too many afterwards, no more.
+        // Nobody waits for it. It is synced at once all the same: what comes next links back to it, and the story of a
+        // transaction has no hole. Checks are seconds apart, and a storm of answers shares its syncs.
         let (previous, time) = (self.last_entry(half), self.now);
         let check = Check { half, previous, time, outcome, client };
-        self.propose(out, Pending::Nobody, false, |payload| Entry::Check(check).encode(payload));
+        self.propose(out, Pending::Nobody, true, |payload| Entry::Check(check).encode(payload));
     }
 
     pub(crate) fn propose_set_aside(&mut self, half: CommitLogOffset, who: &str, why: &str, out: &mut Outputs) {

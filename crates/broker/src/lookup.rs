@@ -173,8 +173,15 @@ impl Broker {
     }
 
     fn reset_found(&mut self, work: ResetWork, offsets: Vec<QueueOffset>, out: &mut Outputs) {
+        // The topic may have been deleted, and made again, while the offsets were looked for: those of its messages that
+        // are gone would keep the group from reading the new ones.
+        let Some(view) = self.topics.get_mut(&work.topic) else {
+            return self.refuse(work.reply, Refusal::TopicNotFound(work.topic.to_string()), out);
+        };
+        let ends: Vec<QueueOffset> = work.queues.iter().map(|queue| view.lane(*queue).next).collect();
         let mut resets = Vec::new();
-        for (queue, found) in work.queues.iter().zip(offsets) {
+        for ((queue, end), found) in work.queues.iter().zip(ends).zip(offsets) {
+            let found = found.min(end);
             let now = self.offsets.get(&work.group, &work.topic, *queue);
             let offset = match now {
                 Some(now) if !work.force && now < found => now,

@@ -145,6 +145,8 @@ impl Broker {
     /// Proposes the offsets that changed; `replies` are answered when they are durable.
     pub(crate) fn flush_offsets(&mut self, replies: Vec<Reply>, out: &mut Outputs) {
         if self.offsets.dirty.is_empty() && replies.is_empty() {
+            // All that was to be logged went with its topic or group.
+            self.offsets.since = None;
             return;
         }
         let dirty = std::mem::take(&mut self.offsets.dirty);

@@ -516,6 +516,62 @@ fn what_is_lost_is_answered_and_leaves_no_trace() {
     assert_eq!(bench.visible("orders", 0).len(), 2);
 }
 
+/// Found by the simulator: after a full disk had lost an offset, the same offset told again was answered and not stored,
+/// for the broker took it for stored already.
+#[test]
+fn an_offset_that_was_lost_and_told_again_is_stored_before_it_is_answered() {
+    let mut bench = Bench::new();
+    let consumer = bench.open();
+    bench.ask(consumer, Request::Send(send("orders", "", b"first")));
+    bench.ask(consumer, Request::Pull(Bench::pull("orders", 0, None)));
+    let offset = || Request::UpdateOffset { group: "cart", topic: "orders", queue: 0, offset: 1 };
+    let lost = bench.request(consumer, offset());
+    bench.lose();
+    assert!(matches!(refused(bench.take(lost)), Refusal::Unavailable(_)));
+    assert!(matches!(bench.ask(consumer, offset()), Some(Answer::Done)));
+    bench.restart();
+    assert_eq!(bench.broker.state().offsets.get("cart", "orders", 0), Some(QueueOffset::new(1)));
+}
+
+/// Found by the simulator: an offset that was told and not logged when its topic was deleted left its deadline behind,
+/// and the broker woke for it without end.
+#[test]
+fn a_topic_deleted_before_its_offsets_are_logged_leaves_nothing_to_wake_for() {
+    let mut bench = Bench::new();
+    let consumer = bench.open();
+    bench.ask(consumer, Request::Send(send("orders", "", b"first")));
+    bench.ask(consumer, Request::Pull(Bench::pull("orders", 0, None)));
+    let pull = crate::io::Pull { commit_offset: Some(1), ..Bench::pull("orders", 1, None) };
+    bench.request(consumer, Request::Pull(pull));
+    bench.request(consumer, Request::DeleteTopic { topic: "orders", force: false, who: "ann" });
+    bench.settle();
+    bench.pass_ms(2_000);
+    assert!(bench.broker.next_deadline().is_none_or(|due| due > bench.now));
+}
+
+/// Found by the simulator: a reset that crossed the deletion of its topic gave the group an offset of the messages that
+/// were gone, behind which it would have begun to read the new ones.
+#[test]
+fn a_reset_that_crosses_the_deletion_of_its_topic_changes_nothing() {
+    let mut bench = Bench::new();
+    let operator = bench.open();
+    bench.ask(operator, Request::Send(send("orders", "", b"first")));
+    bench.ask(operator, Request::Pull(Bench::pull("orders", 0, None)));
+    let reset = Request::ResetOffset {
+        group: "cart",
+        topic: "orders",
+        time: message::Timestamp::from_millis(-1),
+        force: true,
+        queue: None,
+        offset: None,
+    };
+    let reset = bench.request(operator, reset);
+    bench.request(operator, Request::DeleteTopic { topic: "orders", force: false, who: "ann" });
+    bench.settle();
+    assert!(matches!(refused(bench.take(reset)), Refusal::TopicNotFound(_)));
+    assert_eq!(bench.broker.state().offsets.get("cart", "orders", 0), None);
+}
+
 #[test]
 fn undecided_bodies_are_shown_to_tools_only() {
     let mut bench = Bench::new();

@@ -79,8 +79,9 @@ impl World {
             }
             (What::SendBack { message, .. }, Answer::Refused(why)) => self.send_back_refused(&asked, message, &why),
             (What::DeleteTopic(_), Answer::Done) => {}
-            (What::DeleteTopic(topic), Answer::Refused(why)) => {
-                if matches!(why, Refusal::Conflict(_)) {
+            (What::DeleteTopic(topic), Answer::Refused(_)) => {
+                // Of a log that has failed nobody can say what is in it.
+                if !self.failed {
                     self.oracle.deleting.remove(&topic);
                 }
             }
