@@ -69,8 +69,7 @@ impl World {
         ));
         self.count_start(opened, &engine);
         self.failed = false;
-        self.mailbox = Mailbox::new(self.disk.clone());
-        self.mailbox.swallow_checks = self.bug == Some(crate::bugs::Bug::ChecksSwallowed);
+        self.mailbox = Mailbox::new(self.disk.clone(), self.bug);
         if let Some(synced) = self.lost_behind.take() {
             let end = engine.log().written();
             if end < synced {
@@ -175,7 +174,7 @@ impl World {
 
     /// Everybody loses the broker.
     fn down(&mut self) {
-        self.mailbox = Mailbox::new(self.disk.clone());
+        self.mailbox = Mailbox::new(self.disk.clone(), self.bug);
         let asked = std::mem::take(&mut self.asked);
         for client in 0..self.clients.len() {
             self.disconnected(client);

@@ -1,9 +1,12 @@
 use std::collections::{BTreeSet, VecDeque};
 
-use broker::io::{Answer, Push, Reply, SessionId};
+use broker::io::{Answer, Pulled, Push, Refusal, Reply, SessionId, Settled};
 use engine::{Behind, Sink};
 use message::entry::TopicConfig;
+use message::record::{Delivery, Record};
+use message::{CommitLogOffset, sys_flag};
 
+use crate::bugs::Bug;
 use crate::disk::SimDisk;
 
 /// What the broker said, in the order in which it said it.
@@ -31,14 +34,13 @@ pub struct Mailbox {
     /// Connections that do not read for now.
     pub slow: BTreeSet<SessionId>,
     told: VecDeque<(u64, Told)>,
-    /// Whether checks vanish on their way (see `Bug::ChecksSwallowed`).
-    pub swallow_checks: bool,
+    bug: Option<Bug>,
 }
 
 impl Mailbox {
     /// An empty mailbox of a process on this disk.
-    pub fn new(disk: SimDisk) -> Self {
-        Mailbox { disk, open: BTreeSet::new(), slow: BTreeSet::new(), told: VecDeque::new(), swallow_checks: false }
+    pub fn new(disk: SimDisk, bug: Option<Bug>) -> Self {
+        Mailbox { disk, open: BTreeSet::new(), slow: BTreeSet::new(), told: VecDeque::new(), bug }
     }
 
     /// The next thing that was said, and how many were said up to then.
@@ -57,11 +59,15 @@ impl Mailbox {
 
 impl Sink for Mailbox {
     fn answer(&mut self, _behind: Behind<'_>, reply: Reply, answer: Answer) {
+        let answer = match self.bug {
+            Some(bug) => planted(bug, reply, answer),
+            None => answer,
+        };
         self.say(Told::Answer(reply, answer));
     }
 
     fn push(&mut self, session: SessionId, push: Push) -> bool {
-        if self.swallow_checks && matches!(push, Push::Check(_)) {
+        if self.bug == Some(Bug::ChecksSwallowed) && matches!(push, Push::Check(_)) {
             return true;
         }
         self.open.contains(&session) && self.say(Told::Push(session, push))
@@ -88,4 +94,51 @@ impl Sink for Mailbox {
     fn warn(&mut self, text: String) {
         self.say(Told::Warn(text));
     }
+}
+
+/// An answer as a broker with this defect would give it.
+fn planted(bug: Bug, reply: Reply, answer: Answer) -> Answer {
+    match (bug, answer) {
+        (Bug::ContradictionAccepted, Answer::Refused(Refusal::Conflict(why))) if why.contains("before") => {
+            Answer::Settled(Settled::Repeated)
+        }
+        (Bug::CommitDeliveredTwice, Answer::Pulled(mut pulled)) => {
+            deliver_twice(&mut pulled);
+            Answer::Pulled(pulled)
+        }
+        (Bug::MessageLeftOut, Answer::Pulled(mut pulled)) if pulled.count > 2 && reply.token % 50 == 0 => {
+            let first = Record::parse(&pulled.body).map_or(0, |record| record.bytes().len());
+            let second = Record::parse(&pulled.body[first..]).map_or(0, |record| record.bytes().len());
+            pulled.body.drain(first..first + second);
+            pulled.count -= 1;
+            Answer::Pulled(pulled)
+        }
+        (_, answer) => answer,
+    }
+}
+
+/// The last message of a pull stands in its queue once more, if it was a transaction.
+fn deliver_twice(pulled: &mut Pulled) {
+    let mut rest = &pulled.body[..];
+    let mut last = None;
+    while let Ok(record) = Record::parse(rest) {
+        rest = &rest[record.bytes().len()..];
+        last = Some(record);
+    }
+    let Some(last) = last.filter(|last| last.sys_flag() & sys_flag::TRANSACTION_TYPE == sys_flag::TRANSACTION_COMMIT)
+    else {
+        return;
+    };
+    let mut again = last.bytes().to_vec();
+    let delivery = Delivery {
+        queue_offset: pulled.next,
+        physical_offset: CommitLogOffset::new(last.physical_offset().get() + 1),
+        store_timestamp: last.store_timestamp(),
+        half: Some(last.prepared_transaction_offset()),
+    };
+    delivery.patch(&mut again).expect("a record that was delivered");
+    pulled.body.extend_from_slice(&again);
+    pulled.next = pulled.next.plus(1);
+    pulled.max = pulled.max.max(pulled.next);
+    pulled.count += 1;
 }

@@ -97,16 +97,22 @@ impl Plan {
             (format!("cart-{i}"), rng.between(1, 3) as usize, consumed)
         });
         let consumer_groups: Vec<_> = consumer_groups.collect();
-        let dead_group = (producer_groups.len() > 1 && rng.chance(200)).then(|| producer_groups[0].0.clone());
         let delay_max_ms = rng.pick(&[10_000, 60_000, 300_000, 5_400_000]);
+        let engine = engine_config(rng, delay_max_ms);
+        let mut chances = Chances::of(rng);
+        if engine.durability == Durability::Memory {
+            // A deletion that a power cut takes back brings the messages back.
+            chances.delete_topic = 0;
+        }
+        let dead_group = (producer_groups.len() > 1 && rng.chance(200)).then(|| producer_groups[0].0.clone());
         Plan {
             seed,
             steps,
             body_max: rng.pick(&[100, 600, 2_000, 6_000]),
             delay_max_ms,
-            engine: engine_config(rng, delay_max_ms),
+            engine,
             plain_producers: rng.between(1, 2) as usize,
-            chances: Chances::of(rng),
+            chances,
             topics,
             producer_groups,
             dead_group,

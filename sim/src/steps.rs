@@ -153,6 +153,7 @@ impl World {
             self.disk.inner().set_capacity(space.total - space.free + left);
             let wait = self.rng.between(500, 30_000) as i64;
             self.full_until = Timestamp::MAX;
+            self.room_again = false;
             self.agenda.add(self.now.plus_ms(wait), Intent::Room);
         }
         if self.rng.chance(chances.write_error) {
@@ -379,6 +380,9 @@ impl World {
     /// Halves of groups that somebody can be asked of, messages that wait for their time, and queues not read.
     fn left(&self) -> Option<String> {
         let Some(engine) = self.engine() else { return Some("the broker is down".into()) };
+        if engine.log().disk_full() {
+            return Some("the disk has room, and the log does not know".into());
+        }
         let dead = |group: &str| self.plan.dead_group.as_deref() == Some(group);
         let state = engine.broker().state();
         if let Some(half) = state.ledger.iter().find(|half| !dead(half.group())) {
@@ -412,9 +416,6 @@ impl World {
     fn conclude(&mut self) {
         if let Some(left) = self.left() {
             return self.oracle.fail("once the faults stop, everything is decided and delivered", left);
-        }
-        if self.engine().is_some_and(|engine| engine.log().disk_full()) {
-            return self.oracle.fail("writing resumes by itself", "the disk has room, and the log does not know");
         }
         self.look_inside();
         self.oracle.finish(self.now);

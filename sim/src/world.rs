@@ -136,7 +136,7 @@ impl World {
             now: Timestamp::from_millis(START_MS),
             bug,
             node: None,
-            mailbox: Mailbox::new(disk.clone()),
+            mailbox: Mailbox::new(disk.clone(), bug),
             disk,
             clients: clients_of(&plan),
             asked: BTreeMap::new(),

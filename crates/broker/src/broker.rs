@@ -494,6 +494,7 @@ impl Broker {
             }
         }
         self.topics.reset(&self.state.topics);
+        self.offsets_restore();
         self.group_view = self.state.groups.clone();
         self.next_half = self.state.next_half;
         self.next_scheduled = self.state.next_scheduled;

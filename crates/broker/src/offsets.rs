@@ -178,6 +178,17 @@ impl Broker {
         }
     }
 
+    /// Topics or groups that were to be deleted are not: their offsets count again.
+    pub(crate) fn offsets_restore(&mut self) {
+        for (group, topic, queues) in self.state.offsets.iter() {
+            for (queue, offset) in queues {
+                if self.offsets.current.get(group, topic, *queue).is_none() {
+                    self.offsets.current.store(group, topic, &[(*queue, *offset)]);
+                }
+            }
+        }
+    }
+
     /// Offsets ride along with a batch that is proposed anyway, or go by themselves after a second.
     pub(crate) fn flush_offsets_if_due(&mut self, out: &mut Outputs) {
         let due = self.offsets_deadline().is_some_and(|due| due <= self.now);

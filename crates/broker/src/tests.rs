@@ -549,6 +549,20 @@ fn a_topic_deleted_before_its_offsets_are_logged_leaves_nothing_to_wake_for() {
     assert!(bench.broker.next_deadline().is_none_or(|due| due > bench.now));
 }
 
+/// Found by the simulator: the deletion of a topic was lost on a full disk, and its groups were told to begin at 0.
+#[test]
+fn a_deletion_that_was_lost_leaves_the_offsets_as_they_were() {
+    let mut bench = Bench::new();
+    let consumer = bench.open();
+    bench.ask(consumer, Request::Send(send("orders", "", b"first")));
+    bench.ask(consumer, Request::Pull(Bench::pull("orders", 0, None)));
+    bench.ask(consumer, Request::UpdateOffset { group: "cart", topic: "orders", queue: 0, offset: 1 });
+    bench.request(consumer, Request::DeleteTopic { topic: "orders", force: false, who: "ann" });
+    bench.lose();
+    let query = Request::QueryOffset { group: "cart", topic: "orders", queue: 0, zero_if_absent: true };
+    assert!(matches!(bench.ask(consumer, query), Some(Answer::Offset(offset)) if offset.get() == 1));
+}
+
 /// Found by the simulator: a reset that crossed the deletion of its topic gave the group an offset of the messages that
 /// were gone, behind which it would have begun to read the new ones.
 #[test]

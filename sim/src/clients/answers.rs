@@ -168,10 +168,6 @@ impl World {
             }
         };
         let Some(outcome) = outcome else { return };
-        let ended = match self.bug {
-            Some(crate::bugs::Bug::ContradictionAccepted) if ended == Ended::Contradicted => Ended::Repeated,
-            _ => ended,
-        };
         let (end, start) = (self.end(), self.log_start());
         if let Err((rule, text)) = self.oracle.transactions.ended(half, outcome, ended, end, start) {
             self.oracle.fail(rule, text);
