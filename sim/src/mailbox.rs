@@ -106,7 +106,7 @@ fn planted(bug: Bug, reply: Reply, answer: Answer) -> Answer {
             deliver_twice(&mut pulled);
             Answer::Pulled(pulled)
         }
-        (Bug::MessageLeftOut, Answer::Pulled(mut pulled)) if pulled.count > 2 && reply.token % 50 == 0 => {
+        (Bug::MessageLeftOut, Answer::Pulled(mut pulled)) if pulled.count > 2 && reply.token.is_multiple_of(50) => {
             let first = Record::parse(&pulled.body).map_or(0, |record| record.bytes().len());
             let second = Record::parse(&pulled.body[first..]).map_or(0, |record| record.bytes().len());
             pulled.body.drain(first..first + second);
