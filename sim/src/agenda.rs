@@ -79,6 +79,8 @@ pub enum Intent {
     },
     /// Settle a transaction by hand.
     Resolve(CommitLogOffset, Resolution, bool),
+    /// Let a topic be written to again.
+    OpenTopic(String),
     /// Start the broker.
     Start,
     /// The disk has room again.

@@ -1,5 +1,14 @@
+mod history;
+mod plant;
+
+pub(crate) use history::{has_decision, rewrite};
+pub(crate) use plant::count_silence;
+
 use std::fmt;
+use std::ops::Range;
 use std::str::FromStr;
+
+use crate::run::{Options, Verdict, run};
 
 /// A defect planted in the simulator's wrappers around production code, to show that the oracle finds it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -20,10 +29,32 @@ pub enum Bug {
     OffsetAnsweredUnstored,
     /// A pull leaves out one message in the middle.
     MessageLeftOut,
+    /// A decision about a decided transaction is answered as if it were the first: the ledger was not compared.
+    CommitWithoutCompare,
+    /// A replay passes over some of the decisions behind the last snapshot.
+    OpForgotten,
+    /// What a decision makes visible is delivered before it is durable: its sync is left to the next one.
+    DispatchBeyondDurable,
+    /// A check that nobody answered counts as one answered with "unknown".
+    SilenceCounted,
+    /// The offset behind a message is stored when it is handed out, not when the consumer says so.
+    OffsetBeforeMessage,
+    /// A replay takes torn entries for whole ones: checksums are not compared.
+    CrcSkipped,
+    /// What was undecided before a restart is never asked about again.
+    TimerLost,
+    /// The oldest segment is used again although it is still needed.
+    SegmentReused,
+    /// A replay takes the old batch of a recycled segment for a new one: offsets are not compared.
+    OldFrameTaken,
+    /// A segment goes although undecided halves or delayed messages lie in it.
+    LinkedSegmentDropped,
+    /// A snapshot is written of what is applied, not of what is durable.
+    SnapshotAhead,
 }
 
 /// All of them.
-pub const BUGS: [Bug; 8] = [
+pub const BUGS: [Bug; 19] = [
     Bug::SyncDoesNothing,
     Bug::SnapshotNamesUnsynced,
     Bug::IndexUnsynced,
@@ -32,6 +63,17 @@ pub const BUGS: [Bug; 8] = [
     Bug::ChecksSwallowed,
     Bug::OffsetAnsweredUnstored,
     Bug::MessageLeftOut,
+    Bug::CommitWithoutCompare,
+    Bug::OpForgotten,
+    Bug::DispatchBeyondDurable,
+    Bug::SilenceCounted,
+    Bug::OffsetBeforeMessage,
+    Bug::CrcSkipped,
+    Bug::TimerLost,
+    Bug::SegmentReused,
+    Bug::OldFrameTaken,
+    Bug::LinkedSegmentDropped,
+    Bug::SnapshotAhead,
 ];
 
 impl Bug {
@@ -46,6 +88,17 @@ impl Bug {
             Bug::ChecksSwallowed => "checks-swallowed",
             Bug::OffsetAnsweredUnstored => "offset-answered-unstored",
             Bug::MessageLeftOut => "message-left-out",
+            Bug::CommitWithoutCompare => "commit-without-compare",
+            Bug::OpForgotten => "op-forgotten",
+            Bug::DispatchBeyondDurable => "dispatch-beyond-durable",
+            Bug::SilenceCounted => "silence-counted",
+            Bug::OffsetBeforeMessage => "offset-before-message",
+            Bug::CrcSkipped => "crc-skipped",
+            Bug::TimerLost => "timer-lost",
+            Bug::SegmentReused => "segment-reused",
+            Bug::OldFrameTaken => "old-frame-taken",
+            Bug::LinkedSegmentDropped => "linked-segment-dropped",
+            Bug::SnapshotAhead => "snapshot-ahead",
         }
     }
 }
@@ -65,4 +118,10 @@ impl FromStr for Bug {
             format!("there is no planted bug {text:?}; choose one of {}", names.join(", "))
         })
     }
+}
+
+/// The first of these seeds that finds a defect, with what it found.
+pub fn first_to_find(bug: Bug, seeds: Range<u64>, options: &Options) -> Option<Verdict> {
+    let options = Options { bug: Some(bug), ..options.clone() };
+    seeds.into_iter().map(|seed| run(seed, &options)).find(|verdict| verdict.violation.is_some())
 }

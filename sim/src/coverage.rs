@@ -1,6 +1,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use crate::stories::TRANSITIONS;
+
 /// What is counted.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Kind {
@@ -10,6 +12,8 @@ pub enum Kind {
     Request,
     /// What they were told.
     Answer,
+    /// Steps in the lives of transactions.
+    Transition,
     /// Places of the production code and of the store's life that were reached.
     State,
 }
@@ -28,6 +32,8 @@ const FAULTS: &[&str] = &[
     "process killed in the middle of a job",
     "power cut in the middle of a job",
     "crash while recovering",
+    "power cut as a segment begins",
+    "process killed as a segment begins",
     "disk full",
     "write failed",
     "sync failed",
@@ -72,6 +78,10 @@ const REQUESTS: &[&str] = &[
     "send back",
     "heartbeat",
     "unregister",
+    "illegal message",
+    "close topic",
+    "open topic",
+    "statistics",
     "put topic",
     "delete topic",
     "delete topic by force",
@@ -167,7 +177,13 @@ const STATES: &[&str] = &[
 ];
 
 fn known() -> impl Iterator<Item = (Kind, &'static str)> {
-    let all = [(Kind::Fault, FAULTS), (Kind::Request, REQUESTS), (Kind::Answer, ANSWERS), (Kind::State, STATES)];
+    let all = [
+        (Kind::Fault, FAULTS),
+        (Kind::Request, REQUESTS),
+        (Kind::Answer, ANSWERS),
+        (Kind::Transition, TRANSITIONS),
+        (Kind::State, STATES),
+    ];
     all.into_iter().flat_map(|(kind, names)| names.iter().map(move |name| (kind, *name)))
 }
 
@@ -209,11 +225,12 @@ impl Coverage {
 
 impl fmt::Display for Coverage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for kind in [Kind::Fault, Kind::Request, Kind::Answer, Kind::State] {
+        for kind in [Kind::Fault, Kind::Request, Kind::Answer, Kind::Transition, Kind::State] {
             let title = match kind {
                 Kind::Fault => "faults injected",
                 Kind::Request => "requests",
                 Kind::Answer => "answers and pushes",
+                Kind::Transition => "steps of transactions",
                 Kind::State => "states reached",
             };
             writeln!(f, "{title}:")?;

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use store::disk::{Disk, DiskFile, FakeDisk, Space};
 
-use crate::bugs::Bug;
+use crate::bugs::{Bug, has_decision};
 use crate::rng::Rng;
 
 /// A [`FakeDisk`] as one process of the broker sees it. Clones are handles of the same one.
@@ -24,6 +24,10 @@ struct Switch {
     off: bool,
     copy_at: Option<u64>,
     copy: Option<DiskCopy>,
+    /// Ends the process so many changes after a segment is begun.
+    off_at_segment: Option<u64>,
+    /// The next sync of the log is left to the one behind it.
+    skips_sync: bool,
     /// How many answers and pushes have left the broker so far.
     told: u64,
     rng: Rng,
@@ -47,7 +51,17 @@ impl std::fmt::Debug for DiskCopy {
 impl SimDisk {
     /// This disk, switched on.
     pub fn new(inner: FakeDisk, bug: Option<Bug>, rng: Rng) -> Self {
-        let switch = Switch { changes: 0, off_at: None, off: false, copy_at: None, copy: None, told: 0, rng };
+        let switch = Switch {
+            changes: 0,
+            off_at: None,
+            off: false,
+            copy_at: None,
+            copy: None,
+            off_at_segment: None,
+            skips_sync: false,
+            told: 0,
+            rng,
+        };
         SimDisk { inner, switch: Arc::new(Mutex::new(switch)), bug }
     }
 
@@ -66,6 +80,11 @@ impl SimDisk {
         switch.off_at = Some(switch.changes + changes);
     }
 
+    /// Ends the process so many changes after the next time that a prepared segment takes its place in the log.
+    pub fn off_after_segment(&self, changes: u64) {
+        self.switch().off_at_segment = Some(changes);
+    }
+
     /// Whether the process has ended.
     pub fn is_off(&self) -> bool {
         self.switch().off
@@ -75,6 +94,11 @@ impl SimDisk {
     pub fn disarm(&self) {
         let mut switch = self.switch();
         (switch.off_at, switch.copy_at) = (None, None);
+    }
+
+    /// Forgets that the process was to end as a segment begins.
+    pub fn never_off(&self) {
+        self.switch().off_at_segment = None;
     }
 
     /// Lets no write and no sync fail that was going to.
@@ -179,7 +203,14 @@ impl Disk for SimDisk {
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
-        self.changing(|| self.inner.rename(from, to))
+        self.changing(|| self.inner.rename(from, to))?;
+        if from.starts_with("log/spare-") && to.starts_with("log/") {
+            let mut switch = self.switch();
+            if let Some(after) = switch.off_at_segment.take() {
+                switch.off_at = Some(switch.changes + after);
+            }
+        }
+        Ok(())
     }
 
     fn remove(&self, path: &str) -> io::Result<()> {
@@ -218,6 +249,9 @@ impl DiskFile for SimFile {
             let _ = self.inner.write_at(&bytes[..part], at);
             return Err(gone());
         }
+        if self.disk.bug == Some(Bug::DispatchBeyondDurable) && self.path.starts_with("log/") {
+            self.disk.switch().skips_sync = has_decision(bytes);
+        }
         self.inner.write_at(bytes, at)
     }
 
@@ -225,6 +259,9 @@ impl DiskFile for SimFile {
         let forgotten = match self.disk.bug {
             Some(Bug::SyncDoesNothing) => self.path.starts_with("log/"),
             Some(Bug::IndexUnsynced) => self.path.starts_with("index/"),
+            Some(Bug::DispatchBeyondDurable) => {
+                self.path.starts_with("log/") && std::mem::take(&mut self.disk.switch().skips_sync)
+            }
             _ => false,
         };
         if forgotten {

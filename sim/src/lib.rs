@@ -20,13 +20,17 @@ mod history;
 mod life;
 mod mailbox;
 pub mod oracle;
+mod parts;
 mod plan;
 mod rng;
 mod run;
+mod shrink;
 mod steps;
+mod stories;
 mod world;
 
-pub use bugs::{BUGS, Bug};
+pub use bugs::{BUGS, Bug, first_to_find};
 pub use coverage::{Coverage, Kind};
 pub use plan::Plan;
 pub use run::{Options, Verdict, run};
+pub use shrink::{Shrunk, shrink};

@@ -6,10 +6,12 @@ use std::sync::Arc;
 
 use engine::{Done, Engine, Job, Opened};
 use message::entry::{CheckOutcome, DecidedBy, Entry, Outcome, Place};
-use message::{QueueOffset, Timestamp};
+use message::{CommitLogOffset, QueueOffset, Timestamp};
 use store::disk::{Disk, FakeDisk};
 
 use crate::agenda::Intent;
+use crate::bugs::rewrite;
+use crate::coverage::Kind;
 use crate::disk::SimDisk;
 use crate::mailbox::Mailbox;
 use crate::oracle::{Recovered, state_is_the_fold};
@@ -21,8 +23,10 @@ impl World {
         if self.node.is_some() {
             return;
         }
+        let mut index_lost = false;
         if self.rng.chance(self.chances.index_lost) {
             self.lose_index();
+            index_lost = true;
         }
         if self.rng.chance(self.chances.clock_back) {
             self.fault("clock went back over a restart");
@@ -31,6 +35,9 @@ impl World {
         }
         if self.rng.chance(self.chances.crash_while_recovering) {
             self.disk.off_after(self.rng.clone().below(12));
+        }
+        if let Some(bug) = self.bug {
+            rewrite(bug, self.disk.inner());
         }
         let opened = Engine::open(Arc::new(self.disk.clone()), self.plan.engine.clone(), self.now);
         let recovering = self.disk.is_off();
@@ -54,7 +61,12 @@ impl World {
                 }
                 self.oracle.fail("recovery always starts", why);
             }
-            Ok((engine, opened)) => self.started(engine, &opened),
+            Ok((engine, opened)) => {
+                if index_lost && !opened.fresh {
+                    self.state("index rebuilt");
+                }
+                self.started(engine, &opened);
+            }
         }
     }
 
@@ -69,7 +81,12 @@ impl World {
         ));
         self.count_start(opened, &engine);
         self.failed = false;
+        self.born_at = engine.log().written();
+        self.oracle.born_at = self.born_at;
+        self.segments_seen = segments_of(&engine);
+        self.oracle.log_start = self.oracle.log_start.max(engine.log().start());
         self.mailbox = Mailbox::new(self.disk.clone(), self.bug);
+        self.mailbox.born_at = self.born_at;
         if let Some(synced) = self.lost_behind.take() {
             let end = engine.log().written();
             if end < synced {
@@ -134,7 +151,7 @@ impl World {
         if opened.cut {
             self.state("torn tail cut");
         }
-        if opened.remarks.iter().any(|remark| remark.contains("rebuilt")) {
+        if opened.remarks.iter().chain(&opened.notes).any(|remark| remark.contains("is rebuilt")) {
             self.state("index rebuilt");
         }
         if opened.replayed_bytes > 0 && !opened.fresh {
@@ -150,6 +167,8 @@ impl World {
             // A file that cannot be removed is one less that is lost.
             let _ = self.disk.inner().remove(&format!("index/{file}"));
         }
+        // Whoever removed them did so for good.
+        let _ = self.disk.inner().sync_dir("index");
     }
 
     /// The process ends without a word; with `power`, what was not synced goes with it.
@@ -158,6 +177,7 @@ impl World {
             self.synced = node.engine.log().synced();
         }
         self.node = None;
+        self.segment_cut = None;
         self.copies.clear();
         let inner = match power {
             true => self.disk.inner().crash(self.rng.bits()),
@@ -203,6 +223,9 @@ impl World {
         let Some(node) = self.node.as_mut() else { return };
         let closed = node.engine.close(now, &mut self.mailbox);
         self.hear();
+        if self.ends_at_segment() {
+            return;
+        }
         let Err(why) = closed else { return self.crash(false) };
         if !self.failed && !self.io_fails && self.now >= self.full_until && !self.broken() {
             self.oracle.fail("a planned restart ends in order", why);
@@ -218,14 +241,32 @@ impl World {
             self.state("snapshot made");
         }
         let Some(node) = self.node.as_mut() else { return };
-        if let Err(fatal) = node.engine.done(now, done, &mut self.mailbox) {
+        if let Err(fatal) = node.engine.done(now, done, &mut self.mailbox)
+            && !self.disk.is_off()
+        {
             self.oracle.fail("the engine goes on", fatal.to_string());
+        }
+    }
+
+    fn count_segments(&mut self) {
+        let Some(node) = self.node.as_ref() else { return };
+        let (before, now) = (self.segments_seen, segments_of(&node.engine));
+        self.segments_seen = now;
+        self.oracle.log_start = self.oracle.log_start.max(now.0);
+        if before.0 < now.0 {
+            self.state("segments dropped");
+        }
+        if before.1 < now.1 {
+            self.state("segment begun");
+            self.plant_in_segments();
         }
     }
 
     /// Takes what is to be done beside, does some of it, and hands some of what was done back.
     pub(crate) fn work(&mut self) {
         let now = self.now;
+        self.count_segments();
+        self.plant_snapshot();
         let Some(node) = self.node.as_mut() else { return };
         while let Some(job) = node.engine.next_job(now) {
             node.jobs.push_back(job);
@@ -248,7 +289,7 @@ impl World {
             node.done.push_back(done);
         }
         if late {
-            self.coverage.hit(crate::coverage::Kind::Fault, "job late");
+            self.coverage.hit(Kind::Fault, "job late");
         }
         if let Some(power) = armed {
             if self.disk.is_off() {
@@ -267,6 +308,15 @@ impl World {
             self.hand_back(done);
         }
         self.hear();
+        self.ends_at_segment();
+    }
+
+    /// Whether the process was to end as a segment begins, and one has begun.
+    pub(crate) fn ends_at_segment(&mut self) -> bool {
+        let Some(power) = self.segment_cut.filter(|_| self.disk.is_off()) else { return false };
+        self.fault(if power { "power cut as a segment begins" } else { "process killed as a segment begins" });
+        self.crash(power);
+        true
     }
 
     fn arm_in_job(&mut self) -> Option<bool> {
@@ -294,6 +344,9 @@ impl World {
     }
 
     fn recover(&mut self, disk: FakeDisk) -> Result<(), (&'static str, String)> {
+        if let Some(bug) = self.bug {
+            rewrite(bug, &disk);
+        }
         // A copy has the capacity of its original, and recovery must not need more than a restart has.
         let disk: Arc<dyn Disk> = Arc::new(SimDisk::new(disk, self.bug, self.rng.fork()));
         let opened = Engine::open(disk.clone(), self.plan.engine.clone(), self.now);
@@ -341,14 +394,14 @@ impl World {
         let view = node.engine.log().view();
         let from = self.counted_to.max(view.start());
         let mut seen = Vec::new();
-        if self.counted_to < view.start() {
-            seen.push("segments dropped");
-        }
+        let (stories, mut steps) = (&mut self.stories, Vec::new());
         // What a power cut has taken may be counted again: these are counts of what was tried.
         let from = if from > view.end() { view.end() } else { from };
         let counted = view.for_each_batch(from, view.end(), |batch| {
-            for (_, payload) in batch.entries() {
-                names_of(payload, &mut seen);
+            for (at, payload) in batch.entries() {
+                let Ok(entry) = Entry::decode(payload) else { continue };
+                steps.extend(stories.step(at, &entry));
+                names_of(entry, &mut seen);
             }
             ControlFlow::Continue(())
         });
@@ -356,7 +409,14 @@ impl World {
             self.counted_to = end;
         }
         seen.into_iter().for_each(|name| self.state(name));
+        steps.into_iter().for_each(|name| self.coverage.hit(Kind::Transition, name));
     }
+}
+
+/// Where the log begins, and where its last segment does.
+fn segments_of(engine: &Engine) -> (CommitLogOffset, CommitLogOffset) {
+    let last = engine.log().segments().last().map_or(CommitLogOffset::ZERO, |segment| segment.base);
+    (engine.log().start(), last)
 }
 
 /// An error and what caused it.
@@ -396,8 +456,7 @@ fn shown(payload: &[u8]) -> String {
 }
 
 /// What an entry is counted as.
-fn names_of(payload: &[u8], seen: &mut Vec<&'static str>) {
-    let Ok(entry) = Entry::decode(payload) else { return };
+fn names_of(entry: Entry<'_>, seen: &mut Vec<&'static str>) {
     let name = match entry {
         Entry::Messages(_) => "entry messages",
         Entry::Half(_) => "entry half",

@@ -1,18 +1,30 @@
 //! Runs seeds of the simulator and says which of them broke a promise.
-//!
-//! `sim --seeds A..B [--steps N] [--bug NAME]` runs many; `sim --seed N [--steps N] [--bug NAME] [--trace]` runs one.
 
 use std::ops::Range;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use sim::{Bug, Coverage, Options, run};
+use sim::{BUGS, Bug, Coverage, Options, Plan, first_to_find, run, shrink};
 
-const USAGE: &str = "usage: sim --seeds A..B | --seed N  [--steps N] [--bug NAME] [--trace]";
+const USAGE: &str = "\
+usage: sim --seed N | --seeds A..B [--steps N] [--bug NAME] [--without PART]... [--trace] [--shrink]
+       sim --bugs [--seeds A..B]
+  --seed N       one history; the same number gives the same history, bit for bit
+  --seeds A..B   many, and what they reached and never reached
+  --bug NAME     with a defect planted around the production code
+  --without PART without a kind of fault, work or client; may be repeated
+  --trace        prints everything that happens
+  --shrink       makes the history of a failing seed smaller
+  --bugs         a table of all planted defects: which seed finds each, by which promise, after how many";
+
+/// Seeds among which each planted defect is looked for unless told otherwise.
+const BUG_SEEDS: Range<u64> = 0..300;
 
 struct Arguments {
-    seeds: Range<u64>,
+    seeds: Option<Range<u64>>,
     options: Options,
+    shrink: bool,
+    bugs: bool,
 }
 
 fn main() -> ExitCode {
@@ -23,11 +35,18 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    let Arguments { seeds, options } = arguments;
-    if !options.trace {
+    if !arguments.options.trace {
         // A panic is part of the verdict, which names the seed.
         std::panic::set_hook(Box::new(|_| {}));
     }
+    let Some(seeds) = arguments.seeds else { return table_of_bugs(BUG_SEEDS, &arguments.options) };
+    if arguments.bugs {
+        return table_of_bugs(seeds, &arguments.options);
+    }
+    run_seeds(seeds, &arguments.options, arguments.shrink)
+}
+
+fn run_seeds(seeds: Range<u64>, options: &Options, shrinks: bool) -> ExitCode {
     let started = Instant::now();
     let (mut coverage, mut failed, mut events, count) = (Coverage::default(), 0, 0, seeds.end - seeds.start);
     for seed in seeds {
@@ -36,12 +55,14 @@ fn main() -> ExitCode {
         events += verdict.events;
         if let Some(violation) = &verdict.violation {
             failed += 1;
-            println!("seed {seed}: {violation}");
-            let bug = options.bug.map(|bug| format!(" --bug {bug}")).unwrap_or_default();
-            println!(
-                "  replay: cargo run --release -p tandem-sim -- --seed {seed} --steps {}{bug} --trace",
-                options.steps
-            );
+            println!("seed {seed}: {violation}\n  replay: {}", options.command(seed));
+            if shrinks && let Some(smaller) = shrink(seed, options) {
+                let command = Options { steps: smaller.steps, without: smaller.without, ..options.clone() };
+                let events = smaller.verdict.events;
+                println!("  smaller, {events} events rather than {}, after {} runs:", verdict.events, smaller.runs);
+                smaller.verdict.violation.iter().for_each(|violation| println!("    {violation}"));
+                println!("    {}", command.command(seed));
+            }
         } else if count == 1 {
             println!("seed {seed}: nothing broken in {} events, history {:016x}", verdict.events, verdict.hash);
         }
@@ -57,24 +78,51 @@ fn main() -> ExitCode {
     if failed > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
 
+fn table_of_bugs(seeds: Range<u64>, options: &Options) -> ExitCode {
+    let mut missed = 0;
+    println!("{:<28} {:>6} {:>6}  broken promise", "planted defect", "seed", "seeds");
+    for bug in BUGS {
+        match first_to_find(bug, seeds.clone(), options) {
+            Some(verdict) => {
+                let rule = verdict.violation.map_or("", |violation| violation.rule);
+                println!("{:<28} {:>6} {:>6}  {rule}", bug.name(), verdict.seed, verdict.seed - seeds.start + 1);
+            }
+            None => {
+                missed += 1;
+                println!("{:<28} {:>6} {:>6}  not found", bug.name(), "-", seeds.end - seeds.start);
+            }
+        }
+    }
+    if missed > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}
+
 fn parse(mut words: impl Iterator<Item = String>) -> Result<Arguments, String> {
-    let (mut seeds, mut options) = (None, Options::default());
+    let mut found = Arguments { seeds: None, options: Options::default(), shrink: false, bugs: false };
     while let Some(word) = words.next() {
         let mut value = || words.next().ok_or_else(|| format!("{word} needs a value"));
         match word.as_str() {
-            "--seeds" => seeds = Some(range(&value()?)?),
+            "--seeds" => found.seeds = Some(range(&value()?)?),
             "--seed" => {
                 let seed = number(&value()?)?;
-                seeds = Some(seed..seed + 1);
+                found.seeds = Some(seed..seed + 1);
             }
-            "--steps" => options.steps = number(&value()?)?,
-            "--bug" => options.bug = Some(value()?.parse::<Bug>()?),
-            "--trace" => options.trace = true,
+            "--steps" => found.options.steps = number(&value()?)?,
+            "--bug" => found.options.bug = Some(value()?.parse::<Bug>()?),
+            "--without" => {
+                let part = value()?;
+                Plan::of(0, 1).take_away(&part)?;
+                found.options.without.push(part);
+            }
+            "--trace" => found.options.trace = true,
+            "--shrink" => found.shrink = true,
+            "--bugs" => found.bugs = true,
             other => return Err(format!("{other:?} is not known")),
         }
     }
-    let seeds = seeds.ok_or("which seeds?")?;
-    Ok(Arguments { seeds, options })
+    if found.seeds.is_none() && !found.bugs {
+        return Err("which seeds?".to_owned());
+    }
+    Ok(found)
 }
 
 fn range(text: &str) -> Result<Range<u64>, String> {

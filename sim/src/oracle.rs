@@ -4,6 +4,7 @@
 //! with deliveries, and deliveries with what the clients' simulated databases say. Only two rules look inside: the live
 //! state is the fold of the log (`state.rs`), and what was said holds after every power cut (`recovered.rs`).
 
+mod index;
 mod messages;
 mod offsets;
 mod queues;
@@ -11,6 +12,7 @@ mod recovered;
 mod state;
 mod transactions;
 
+pub use index::index_has_what_the_log_has;
 pub use messages::{Message, MessageId, Promise};
 pub use offsets::Offsets;
 pub use queues::{Queues, Slot};
@@ -59,6 +61,12 @@ pub struct Oracle {
     pub deleting: BTreeSet<String>,
     /// Messages sent back: group, message, and attempt, with how often it was tried and whether it was promised.
     pub sent_back: BTreeMap<(String, MessageId, i32), SentBack>,
+    /// What was reached that is worth counting, since it was looked at last.
+    pub reached: Vec<&'static str>,
+    /// Where the log ended when this process of the broker began.
+    pub born_at: CommitLogOffset,
+    /// Where the log has begun at the latest. A crash may bring segments back that were given up, but not the messages.
+    pub log_start: CommitLogOffset,
     /// Whether messages may expire.
     pub expires: bool,
 }
@@ -114,20 +122,23 @@ impl Oracle {
             return self.fail("a message is delivered as it was sent", text);
         }
         if let Some(group) = names::group_of_retry_topic(topic).or(names::group_of_dead_letter_topic(topic)) {
-            return self.seen_again(group, id, &slot, &place);
+            return self.seen_again(topic, group, id, &slot, &place);
         }
         self.seen_first(topic, queue, id, record, &slot, &place);
     }
 
     /// A copy of a message that a consumer had sent back.
-    fn seen_again(&mut self, group: &str, id: MessageId, slot: &Slot, place: &str) {
+    fn seen_again(&mut self, topic: &str, group: &str, id: MessageId, slot: &Slot, place: &str) {
         let key = (group.to_owned(), id, slot.reconsume);
         let copies = self.sent_back.get_mut(&key).map(|back| {
             back.copies += 1;
             (back.copies, back.tries)
         });
         match copies {
-            Some((copies, tries)) if copies <= tries => {}
+            Some((copies, tries)) if copies <= tries => {
+                let dead = names::group_of_dead_letter_topic(topic).is_some();
+                self.reached.push(if dead { "dead letter delivered" } else { "retry delivered" });
+            }
             other => self.fail(
                 "a message comes again as often as it was sent back",
                 format!("{place}, message {id}, attempt {}: {other:?}", slot.reconsume),
@@ -148,6 +159,9 @@ impl Oracle {
             Some(transaction) if is_commit => {
                 if let Err((rule, text)) = self.transactions.seen(transaction, slot) {
                     self.fail(rule, format!("{place}, message {id}: {text}"));
+                }
+                if slot.half < self.born_at && slot.at >= self.born_at {
+                    self.reached.push("commit delivered after a restart");
                 }
             }
             Some(_) => self.fail(

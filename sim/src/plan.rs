@@ -1,5 +1,6 @@
 use broker::{BrokerConfig, Limits};
 use engine::{Durability, EngineConfig, Retention, Syncing};
+use store::index::IndexBounds;
 use store::log::LogConfig;
 use transaction::{CheckConfig, WhenExhausted};
 
@@ -45,6 +46,7 @@ pub(crate) struct Chances {
     pub sync_error: u64,
     pub clock_jump: u64,
     pub disk_copy: u64,
+    pub segment_cut: u64,
     pub connection_lost: u64,
     pub client_crash: u64,
     pub slow_reader: u64,
@@ -151,7 +153,7 @@ fn engine_config(rng: &mut Rng, delay_max_ms: u64) -> EngineConfig {
     };
     let retention = match rng.below(3) {
         0 => Retention { age_ms: 72 * 3_600_000, size: None },
-        1 => Retention { age_ms: 600_000, size: None },
+        1 => Retention { age_ms: rng.pick(&[30_000, 120_000, 600_000]), size: None },
         _ => Retention { age_ms: 72 * 3_600_000, size: Some(segment_size * rng.between(2, 8)) },
     };
     EngineConfig {
@@ -167,12 +169,24 @@ fn engine_config(rng: &mut Rng, delay_max_ms: u64) -> EngineConfig {
             limits,
         },
         log: LogConfig { segment_size, spare_segments: rng.between(1, 3) as usize, growth: rng.pick(&[4096, 16384]) },
+        index: index_bounds(rng, segment_size),
         durability: if rng.chance(150) { Durability::Memory } else { Durability::Disk },
         syncing: Syncing::Inline,
         memory_sync_ms: 500,
         lazy_ms: rng.pick(&[0, 1_000]),
         snapshot_every: rng.pick(&[10_000, 60_000, 300_000]),
         retention,
+    }
+}
+
+/// Small bounds, so that a short history writes, evicts and drops what a long one does.
+fn index_bounds(rng: &mut Rng, segment_size: u64) -> IndexBounds {
+    IndexBounds {
+        tail_bytes_max: rng.pick(&[1 << 10, 8 << 10, 16 << 20]),
+        hot_pages_max: rng.pick(&[1, 2048]),
+        gathered_keys_max: rng.pick(&[600, 1 << 17]),
+        block_file_len_max: rng.pick(&[4 << 10, 64 << 20]),
+        link_stretch: rng.pick(&[4096, segment_size]),
     }
 }
 
@@ -189,6 +203,7 @@ impl Chances {
             sync_error: may(2, 200),
             clock_jump: may(4, 400),
             disk_copy: may(12, 900),
+            segment_cut: may(8, 300),
             connection_lost: may(6, 600),
             client_crash: may(6, 600),
             slow_reader: may(10, 300),
@@ -227,6 +242,7 @@ impl Chances {
             full: 0,
             write_error: 0,
             sync_error: 0,
+            segment_cut: 0,
             clock_jump: 0,
             connection_lost: 0,
             client_crash: 0,

@@ -7,19 +7,40 @@ use crate::plan::Plan;
 use crate::world::World;
 
 /// How one seed is run.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Options {
     /// Steps before the faults stop.
     pub steps: u64,
     /// A defect planted around the production code.
     pub bug: Option<Bug>,
+    /// Parts of the plan that are taken away, see [`Plan::take_away`].
+    pub without: Vec<String>,
     /// Whether everything is printed as it happens.
     pub trace: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Options { steps: 1_500, bug: None, trace: false }
+        Options { steps: 1_500, bug: None, without: Vec::new(), trace: false }
+    }
+}
+
+impl Options {
+    /// The plan of a seed, run like this. Parts that there are not are passed over: the command line has checked them.
+    pub(crate) fn plan(&self, seed: u64) -> Plan {
+        let mut plan = Plan::of(seed, self.steps);
+        for part in &self.without {
+            let _ = plan.take_away(part);
+        }
+        plan
+    }
+
+    /// The command that replays a seed as it was run.
+    pub fn command(&self, seed: u64) -> String {
+        let mut text = format!("cargo run --release -p tandem-sim -- --seed {seed} --steps {}", self.steps);
+        self.bug.iter().for_each(|bug| text += &format!(" --bug {bug}"));
+        self.without.iter().for_each(|part| text += &format!(" --without {part}"));
+        text + " --trace"
     }
 }
 
@@ -34,13 +55,20 @@ pub struct Verdict {
     pub hash: u64,
     /// How much happened.
     pub events: u64,
+    /// Steps until then.
+    pub steps: u64,
     /// What was reached.
     pub coverage: Coverage,
 }
 
 /// Runs one seed to its end, or to the first promise that is broken. A panic is a broken promise as well.
-pub fn run(seed: u64, options: Options) -> Verdict {
-    let mut world = World::new(Plan::of(seed, options.steps), options.bug, options.trace);
+pub fn run(seed: u64, options: &Options) -> Verdict {
+    run_plan(&options.plan(seed), options)
+}
+
+pub(crate) fn run_plan(plan: &Plan, options: &Options) -> Verdict {
+    let seed = plan.seed;
+    let mut world = World::new(plan.clone(), options.bug, options.trace);
     let ended = catch_unwind(AssertUnwindSafe(|| world.run()));
     if let Err(panic) = ended {
         let text = panic.downcast_ref::<String>().cloned();
@@ -52,6 +80,7 @@ pub fn run(seed: u64, options: Options) -> Verdict {
         violation: world.oracle.violation.take(),
         hash: world.history.hash(),
         events: world.history.events(),
+        steps: world.steps_done,
         coverage: std::mem::take(&mut world.coverage),
     }
 }

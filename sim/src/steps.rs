@@ -4,6 +4,7 @@ use engine::Engine;
 use message::Timestamp;
 
 use crate::agenda::Intent;
+use crate::bugs::{Bug, count_silence};
 use crate::clients::{OPERATOR, Role};
 use crate::world::{Asked, What, World};
 
@@ -21,6 +22,7 @@ impl World {
             if step % 150 == 0 {
                 self.mood = [0; 3].map(|_| self.rng.pick(&[100, 1000, 1000, 2500]));
             }
+            self.steps_done = step + 1;
             self.step();
             if self.broken() {
                 return;
@@ -44,6 +46,9 @@ impl World {
                 false => "process killed in the middle of a turn",
             });
             return self.crash(power);
+        }
+        if self.ends_at_segment() {
+            return;
         }
         self.disk.disarm();
         self.restart_failed();
@@ -100,6 +105,9 @@ impl World {
         let now = self.now;
         let Some(node) = self.node.as_mut() else { return };
         let parked = node.engine.has_parked();
+        if self.bug == Some(Bug::SilenceCounted) {
+            count_silence(node.engine.broker_mut().1);
+        }
         if let Err(fatal) = node.engine.settle(now, &mut self.mailbox)
             && !self.disk.is_off()
         {
@@ -146,6 +154,10 @@ impl World {
                 return self.planned_restart();
             }
         }
+        if self.segment_cut.is_none() && self.rng.chance(chances.segment_cut) {
+            self.segment_cut = Some(self.rng.chance(700));
+            self.disk.off_after_segment(self.rng.below(4));
+        }
         if self.rng.chance(chances.full) {
             self.fault("disk full");
             let space = store::disk::Disk::space(self.disk.inner()).expect("a simulated disk knows its space");
@@ -170,6 +182,9 @@ impl World {
             let client = self.rng.below(self.clients.len() as u64) as usize;
             if let Some(session) = self.clients[client].session {
                 self.fault("connection lost");
+                if self.rng.chance(200) {
+                    self.unregister(client);
+                }
                 self.end_session(session);
             }
         }
@@ -200,6 +215,7 @@ impl World {
         }
         if self.node.as_ref().is_some_and(|node| node.engine.log().disk_full()) {
             self.state("log full");
+            self.oracle.offsets.nothing_is_sure();
         } else if self.room_again {
             // The log has found out, so nothing is refused any more.
             (self.room_again, self.full_until) = (false, self.now);
@@ -241,7 +257,11 @@ impl World {
         }
         if !transactional.is_empty() && self.rng.chance(chances.forge) {
             let client = self.rng.pick(&transactional);
-            self.forge(client);
+            if self.rng.chance(200) {
+                self.send_illegal(client);
+            } else {
+                self.forge(client);
+            }
         }
         if self.rng.chance(often(chances.operate, self.mood[2])) {
             self.operate();
@@ -287,6 +307,7 @@ impl World {
                 self.send_back(client, session, message, at, attempt);
             }
             Intent::Resolve(half, resolution, dry_run) => self.resolve(half, resolution, dry_run),
+            Intent::OpenTopic(topic) => self.open_topic(topic),
             Intent::Balance(client, session) => self.balance(client, session),
             Intent::Pull(client, session, topic, queue) => self.pull(client, session, &topic, queue),
         }
@@ -298,6 +319,7 @@ impl World {
             What::Send(id) => self.send_failed(asked.client, &[id]),
             What::Batch(ids) => self.send_failed(asked.client, &ids),
             What::Half(id) => self.half_failed(asked.client, id),
+            What::Permit(topic) => self.agenda.add(self.now.plus_ms(500), Intent::OpenTopic(topic)),
             _ => {}
         }
     }
@@ -319,6 +341,7 @@ impl World {
         self.calm = true;
         self.chances = self.chances.calm();
         self.disk.disarm();
+        self.disk.never_off();
         for session in std::mem::take(&mut self.mailbox.slow) {
             self.reads_since.insert(session, self.now);
         }

@@ -18,6 +18,7 @@ use crate::mailbox::{Mailbox, Told};
 use crate::oracle::{MessageId, Oracle, TransactionId};
 use crate::plan::{Chances, Plan, START_MS};
 use crate::rng::Rng;
+use crate::stories::Stories;
 
 /// Everything there is.
 pub struct World {
@@ -34,6 +35,8 @@ pub struct World {
     /// Requests that wait for their answers.
     pub(crate) asked: BTreeMap<u64, Asked>,
     pub(crate) agenda: Agenda,
+    /// Times a topic was closed to writers and not opened again for certain.
+    pub(crate) closed_topics: u32,
     /// Topics as clients know them.
     pub(crate) routes: BTreeMap<String, TopicConfig>,
     pub(crate) oracle: Oracle,
@@ -53,8 +56,18 @@ pub struct World {
     pub(crate) next_session: u64,
     pub(crate) next_token: u64,
     pub(crate) next_message: u64,
+    /// The process ends as the next segment begins, by a power cut or killed.
+    pub(crate) segment_cut: Option<bool>,
+    /// Steps that were begun.
+    pub(crate) steps_done: u64,
     /// Entries of the log that were counted.
     pub(crate) counted_to: CommitLogOffset,
+    /// Where the log began, and its last segment, when they were looked at last.
+    pub(crate) segments_seen: (CommitLogOffset, CommitLogOffset),
+    /// Where the log ended when this process of the broker began.
+    pub(crate) born_at: CommitLogOffset,
+    /// Where each transaction stands, as far as entries were counted.
+    pub(crate) stories: Stories,
     /// Entries of the log that were printed.
     pub(crate) traced_to: CommitLogOffset,
     /// The log failed, and was not opened again since.
@@ -65,6 +78,8 @@ pub struct World {
     pub(crate) room_again: bool,
     /// Until when a jump of the clock explains that connections are taken for dead.
     pub(crate) jumped_until: Timestamp,
+    /// When a topic was last deleted, perhaps by setting halves aside.
+    pub(crate) deleted_at: Timestamp,
     /// How far the log was durable when the last process ended.
     pub(crate) synced: CommitLogOffset,
     /// With `durability = "memory"`: a power cut has left the log up to here, and perhaps more.
@@ -103,6 +118,8 @@ pub(crate) enum What {
     Half(TransactionId),
     End { half: CommitLogOffset, outcome: Option<Outcome> },
     Forged,
+    Illegal,
+    Permit(String),
     Pull { topic: String, queue: u32, from: i64, tags: Option<&'static str>, gone: u64 },
     QueryOffset { group: String, topic: String, queue: u32, allowed: Option<Vec<Option<u64>>>, gone: u64 },
     TellOffset { group: String, topic: String, queue: u32 },
@@ -112,7 +129,7 @@ pub(crate) enum What {
     Show(CommitLogOffset),
     List,
     Resolve { half: CommitLogOffset, outcome: Option<Outcome>, dry_run: bool },
-    View { topic: String, queue: u32, offset: u64 },
+    View { topic: String, queue: u32, offset: u64, gone: u64 },
     ViewHidden(CommitLogOffset),
     Query { topic: String, key: String },
     Other,
@@ -141,6 +158,7 @@ impl World {
             clients: clients_of(&plan),
             asked: BTreeMap::new(),
             agenda: Agenda::default(),
+            closed_topics: 0,
             routes: BTreeMap::new(),
             oracle,
             history: History::new(trace),
@@ -154,13 +172,19 @@ impl World {
             next_session: 0,
             next_token: 0,
             next_message: 0,
+            segment_cut: None,
+            steps_done: 0,
             counted_to: CommitLogOffset::ZERO,
             traced_to: CommitLogOffset::ZERO,
+            segments_seen: (CommitLogOffset::ZERO, CommitLogOffset::ZERO),
+            born_at: CommitLogOffset::ZERO,
+            stories: Stories::default(),
             lost_behind: None,
             failed: false,
             latest: Timestamp::from_millis(START_MS),
             io_fails: false,
             synced: CommitLogOffset::ZERO,
+            deleted_at: Timestamp::ZERO,
             room_again: false,
             jumped_until: Timestamp::ZERO,
             full_until: Timestamp::ZERO,
@@ -224,6 +248,7 @@ impl World {
     /// Hears what the broker said.
     pub(crate) fn hear(&mut self) {
         self.copies.extend(self.disk.take_copy());
+        self.oracle.log_start = self.oracle.log_start.max(self.log_start());
         while let Some((number, told)) = self.mailbox.next() {
             while self.copies.front().is_some_and(|copy| copy.told < number) {
                 self.recover_copy();
@@ -248,19 +273,21 @@ impl World {
                 self.coverage.hit(Kind::Answer, name_of(&answer));
                 self.note(format_args!("{} hears: {}", reply.token, shown(&answer)));
                 self.answered(reply.token, asked, answer);
+                for name in std::mem::take(&mut self.oracle.reached) {
+                    self.state(name);
+                }
             }
             Told::Push(session, push) => self.pushed(session, push),
             Told::TopicChanged(config) => {
                 self.note(format_args!("topic {} has {} queues", config.name, config.read_queues));
+                if self.oracle.queues.gone(&config.name) > 0 && !self.routes.contains_key(&config.name) {
+                    self.state("topic made again");
+                }
                 self.routes.insert(config.name.clone(), config);
             }
             Told::TopicGone(topic) => {
                 self.note(format_args!("topic {topic} is gone"));
                 self.topic_gone(&topic);
-            }
-            Told::Close(session) => {
-                self.note(format_args!("the broker closes session {}", session.0));
-                self.session_lost(session);
             }
             Told::Warn(text) => self.note(format_args!("warning: {text}")),
         }
@@ -313,7 +340,6 @@ fn name_of(answer: &Answer) -> &'static str {
         Answer::Transaction(_) => "transaction",
         Answer::Reset(_) => "reset",
         Answer::Locked(_) => "locked",
-        Answer::Clients(_) | Answer::TopicStats(_) | Answer::ConsumeStats(_) => "other",
         Answer::Refused(refusal) => match refusal {
             Refusal::MessageIllegal(_) => "refused: illegal message",
             Refusal::InvalidParameter(_) => "refused: invalid parameter",
@@ -327,6 +353,8 @@ fn name_of(answer: &Answer) -> &'static str {
             Refusal::Conflict(_) => "refused: conflict",
             Refusal::NotOnline(_) | Refusal::NotSupported(_) | Refusal::Failed(_) => "refused: other",
         },
+        // Client lists, statistics and the like: what they say is not compared.
+        _ => "other",
     }
 }
 

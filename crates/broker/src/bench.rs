@@ -73,6 +73,13 @@ impl Bench {
     }
 
     pub fn with(config: BrokerConfig) -> Self {
+        let mut bench = Self::begun(config);
+        bench.settle();
+        bench
+    }
+
+    /// A new broker whose first proposals are on their way.
+    pub fn begun(config: BrokerConfig) -> Self {
         let now = Timestamp::from_millis(START_MS);
         let mut bench = Bench {
             broker: Broker::new(config, State::default(), now),
@@ -86,7 +93,6 @@ impl Bench {
             session: 0,
         };
         bench.broker.bootstrap(&mut bench.out);
-        bench.settle();
         bench
     }
 
@@ -258,7 +264,10 @@ impl Bench {
                 }
             }
             Entry::Decision(decision) => self.index_place(at, payload, &decision.place, Some(decision.half), &item),
-            Entry::Deliver(deliver) => self.index_place(at, payload, &deliver.place, None, &item),
+            Entry::Deliver(deliver) => {
+                let half = deliver.half.then_some(deliver.source);
+                self.index_place(at, payload, &deliver.place, half, &item);
+            }
             _ => {}
         }
     }
@@ -351,9 +360,13 @@ impl Bench {
                 ReadOutcome::Records(Some(places.iter().flat_map(|p| self.bytes(p.at, p.len as usize)).collect()))
             }
             ReadRequest::Half { sequence, .. } => ReadOutcome::Half(self.half(|half| half.sequence == *sequence)),
-            ReadRequest::HalfByKey { key, .. } => ReadOutcome::Half(self.half(|half| {
-                Record::parse(half.record).ok().and_then(|r| r.property("UNIQ_KEY")) == Some(key.as_str())
-            })),
+            ReadRequest::HalfByKey { key, .. } => ReadOutcome::Half(self.half(|half| has_key(half, key))),
+            ReadRequest::HalvesByKey { key, .. } => {
+                let named =
+                    |payload: &[u8]| matches!(Entry::decode(payload), Ok(Entry::Half(half)) if has_key(&half, key));
+                let found = self.entries().into_iter().filter(|(_, _, payload)| named(payload));
+                ReadOutcome::Places(found.map(|(at, ..)| at).collect())
+            }
             ReadRequest::Entry { at } => ReadOutcome::Entry(
                 self.entries().into_iter().find(|(frame, _, _)| frame == at).map(|(_, _, payload)| payload),
             ),
@@ -442,4 +455,11 @@ impl Named {
             remark: "",
         }
     }
+}
+
+/// Whether a half goes by this unique id or key.
+fn has_key(half: &message::entry::Half<'_>, key: &str) -> bool {
+    let Ok(record) = Record::parse(half.record) else { return false };
+    let keys = record.property("KEYS").unwrap_or_default().split(' ');
+    keys.chain(record.property("UNIQ_KEY")).any(|known| known == key)
 }

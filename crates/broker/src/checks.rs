@@ -126,6 +126,8 @@ impl Broker {
         };
         let id = self.next_push();
         self.counters.checks_sent += 1;
+        let client = self.sessions.get(session).map(|known| known.client.clone()).unwrap_or_default();
+        self.watch_asked(half, &client);
         self.checks_in_flight.insert(id, (half, session));
         out.list.push(Output::Push(id, session, Push::Check(push)));
     }

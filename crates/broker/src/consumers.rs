@@ -87,6 +87,13 @@ impl Consumers {
         true
     }
 
+    /// Every member was seen later by so much: time has passed that no heartbeat could be heard in.
+    pub fn prolong(&mut self, by_ms: i64) {
+        for member in self.groups.values_mut().flat_map(|group| group.members.values_mut()) {
+            member.last_seen = member.last_seen.plus_ms(by_ms);
+        }
+    }
+
     /// Members whose last heartbeat is older than `limit_ms`: group, client id, connection.
     pub fn silent(&self, now: Timestamp, limit_ms: i64) -> Vec<(Arc<str>, Arc<str>, SessionId)> {
         let mut silent = Vec::new();

@@ -92,7 +92,7 @@ impl Broker {
         // A consumer waits for it, but nobody was promised it at this moment: it still syncs at once, or it would not
         // be seen before the next send.
         self.propose(out, Pending::Deliver(source), true, |payload| {
-            Entry::Deliver(Deliver { source, place }).encode(payload);
+            Entry::Deliver(Deliver { source, half: message.half, place }).encode(payload);
         });
     }
 

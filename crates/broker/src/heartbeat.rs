@@ -27,16 +27,8 @@ impl Broker {
         }
         self.leave_old_name(session, beat.client, out);
         let client: Arc<str> = Arc::from(beat.client);
-        {
-            let Some(known) = self.sessions.get_mut(session) else { return };
-            known.last_seen = now;
-            if known.client != client {
-                known.client = client.clone();
-            }
-            if &*known.language != beat.language {
-                known.language = Arc::from(beat.language);
-            }
-            known.version = beat.version;
+        if !self.sessions.named(session, &client, beat.language, beat.version, now) {
+            return;
         }
         for group in &beat.producers {
             if names::validate_group(group).is_ok() {
@@ -139,6 +131,14 @@ impl Broker {
         }
     }
 
+    /// Much time has passed since the last input: the clock was set forward, or the process, or its disk, stood still.
+    /// Nobody could be heard in that time, so nobody was silent in it.
+    pub(crate) fn nobody_was_heard_for(&mut self, gap_ms: i64) {
+        self.sessions.prolong(gap_ms);
+        self.consumers.prolong(gap_ms);
+        self.locks.prolong(gap_ms);
+    }
+
     /// Forgets clients that have said nothing for two minutes although their connection stands.
     pub(crate) fn expire_sessions(&mut self, out: &mut Outputs) {
         if self.now < self.next_expiry {
@@ -189,7 +189,15 @@ impl Broker {
 
     pub(crate) fn lock(&mut self, reply: Option<Reply>, lock: &Lock<'_>, out: &mut Outputs) {
         let lock_ms = self.config.limits.lock_ms;
-        let locked = self.locks.lock(lock.group, lock.client, &lock.queues, self.now, lock_ms);
+        // What does not exist is not locked: so there are never more locks than groups have queues to consume.
+        let exists = |(topic, queue): &(&str, u32)| {
+            self.topics.get(topic).is_some_and(|view| *queue < view.config.read_queues.max(view.config.write_queues))
+        };
+        let queues: Vec<_> = lock.queues.iter().copied().filter(exists).collect();
+        let locked = match self.group_view.contains_key(lock.group) {
+            true => self.locks.lock(lock.group, lock.client, &queues, self.now, lock_ms),
+            false => Vec::new(),
+        };
         if let Some(reply) = reply {
             out.list.push(Output::Answer(reply, Answer::Locked(locked)));
         }
@@ -262,3 +270,7 @@ const SESSION_GROUPS_MAX: usize = 1000;
 
 /// Milliseconds between two looks for clients that went silent.
 pub(crate) const EXPIRY_ROUND_MS: i64 = 10_000;
+
+/// While anybody is connected there is an input at least every [`EXPIRY_ROUND_MS`]: this many milliseconds without one
+/// are no silence of theirs.
+pub(crate) const UNHEARD_MS: i64 = 2 * EXPIRY_ROUND_MS;

@@ -27,7 +27,7 @@ pub struct HeldPulls {
     next: u64,
     pulls: HashMap<HeldId, HeldPull>,
     by_deadline: BTreeSet<(Timestamp, HeldId)>,
-    by_session: HashMap<SessionId, Vec<HeldId>>,
+    by_session: HashMap<SessionId, BTreeSet<HeldId>>,
 }
 
 impl HeldPulls {
@@ -41,7 +41,7 @@ impl HeldPulls {
         let id = HeldId(self.next);
         self.next += 1;
         self.by_deadline.insert((pull.until, id));
-        self.by_session.entry(pull.reply.session).or_default().push(id);
+        self.by_session.entry(pull.reply.session).or_default().insert(id);
         self.pulls.insert(id, pull);
         id
     }
@@ -56,7 +56,7 @@ impl HeldPulls {
         let pull = self.pulls.remove(&id)?;
         self.by_deadline.remove(&(pull.until, id));
         if let Some(ids) = self.by_session.get_mut(&pull.reply.session) {
-            ids.retain(|held| *held != id);
+            ids.remove(&id);
             if ids.is_empty() {
                 self.by_session.remove(&pull.reply.session);
             }

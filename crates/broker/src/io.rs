@@ -10,7 +10,7 @@ mod request;
 
 pub use answer::{
     Answer, ClientInfo, ConsumeStat, ConsumerConnections, Found, GroupSummary, Happening, QueueStat, Refusal, Reset,
-    Sent, Settled, Stored, TransactionStatus,
+    Sent, Settled, Stored, TransactionEvent, TransactionStatus,
 };
 pub use output::{CheckPush, Output, Outputs, Push, PushId};
 pub use read::{

@@ -10,6 +10,7 @@
 
 mod broker;
 mod checks;
+mod committed;
 mod config;
 mod consumers;
 mod counters;
@@ -17,13 +18,16 @@ mod delivery;
 mod end;
 mod heartbeat;
 mod held;
+mod listing;
 mod locks;
 mod lookup;
 mod offsets;
+mod overview;
 mod pending;
 mod pull;
 mod reads;
 mod refusal;
+mod request_reply;
 mod send;
 mod send_back;
 mod sessions;
@@ -31,6 +35,8 @@ mod topic_view;
 mod topics;
 mod transactions;
 mod unique_key;
+mod watch;
+mod wishes;
 
 #[cfg(test)]
 mod bench;

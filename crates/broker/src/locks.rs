@@ -56,6 +56,13 @@ impl Locks {
         self.groups.get(group).is_some_and(|held| held.values().any(|lock| lock.until > now))
     }
 
+    /// Every lock holds longer by so much: time has passed that nobody could renew one in.
+    pub fn prolong(&mut self, by_ms: i64) {
+        for lock in self.groups.values_mut().flat_map(HashMap::values_mut) {
+            lock.until = lock.until.plus_ms(by_ms);
+        }
+    }
+
     /// Forgets locks that ran out.
     pub fn expire(&mut self, now: Timestamp) {
         self.groups.retain(|_, held| {

@@ -15,6 +15,8 @@ pub(crate) enum Pending {
     Send(Option<Reply>),
     /// The sender of a batch.
     Batch(Option<Reply>),
+    /// The sender of a reply (request-reply), and the client that waits for it: told once it is stored.
+    Reply { reply: Option<Reply>, session: SessionId, push: Box<Push> },
     /// The sender of a half.
     Half {
         reply: Option<Reply>,

@@ -1,5 +1,7 @@
 //! Reading queues, at once or when something comes (long polling).
 
+use std::collections::BTreeSet;
+
 use message::{QueueOffset, Timestamp, names};
 
 use crate::Broker;
@@ -159,7 +161,7 @@ impl Broker {
         let id = self.held.hold(pull);
         // A topic deleted while the read was under way: answered when its time is over, as if nothing came.
         if let Some(view) = self.topics.get_mut(&topic) {
-            view.lane(queue).held.push(id);
+            view.lane(queue).held.insert(id);
         }
     }
 
@@ -171,7 +173,7 @@ impl Broker {
             return;
         }
         let waiting = std::mem::take(&mut lane.held);
-        let mut still: Vec<HeldId> = Vec::new();
+        let mut still = BTreeSet::new();
         for id in waiting {
             match self.held.get(id) {
                 // The hash stands for the first message only: after a batch everybody looks.
@@ -180,7 +182,9 @@ impl Broker {
                         self.read_for(pull, true, out);
                     }
                 }
-                Some(_) => still.push(id),
+                Some(_) => {
+                    still.insert(id);
+                }
                 None => {}
             }
         }
@@ -210,7 +214,7 @@ impl Broker {
 
     pub(crate) fn forget_held(&mut self, id: HeldId, pull: &HeldPull) {
         if let Some(view) = self.topics.get_mut(&pull.read.topic) {
-            view.lane(pull.read.queue).held.retain(|held| *held != id);
+            view.lane(pull.read.queue).held.remove(&id);
         }
     }
 

@@ -2,7 +2,7 @@ use message::entry::Outcome;
 use message::{CommitLogOffset, QueueOffset, Timestamp};
 
 use crate::held::HeldPull;
-use crate::io::{End, Reply, SessionId, Ticket};
+use crate::io::{End, Reply, SessionId, Ticket, TransactionFilter};
 
 /// What a read is for.
 #[derive(Debug)]
@@ -37,6 +37,8 @@ pub(crate) enum Purpose {
     HalfView(Box<HalfViewWork>),
     /// A record that is stored again.
     Carry(CommitLogOffset),
+    /// The halves with a key: for an operator.
+    ListByKey(Box<ListWork>),
     /// An entry at an offset, which may be that of a half: for an operator.
     ShowByOffset { reply: Reply, key: String },
     /// A half and what became of it: for an operator.
@@ -110,6 +112,33 @@ pub(crate) struct HalfViewWork {
     pub max: QueueOffset,
 }
 
+/// Which transactions to list, see [`TransactionFilter`].
+#[derive(Debug)]
+pub(crate) struct ListWork {
+    pub reply: Reply,
+    pub key: String,
+    pub group: Option<String>,
+    pub topic: Option<String>,
+    pub set_aside: Option<bool>,
+    pub min_age_ms: u64,
+    pub after: Option<CommitLogOffset>,
+    pub max: usize,
+}
+
+impl ListWork {
+    pub fn filter(&self) -> TransactionFilter<'_> {
+        TransactionFilter {
+            group: self.group.as_deref(),
+            topic: self.topic.as_deref(),
+            key: Some(&self.key),
+            set_aside: self.set_aside,
+            min_age_ms: self.min_age_ms,
+            after: self.after,
+            max: self.max,
+        }
+    }
+}
+
 /// Reads that are under way, by ticket.
 #[derive(Debug, Default)]
 pub(crate) struct Reads {
@@ -137,6 +166,7 @@ impl Reads {
         match self.slots.get(ticket.0 as usize)?.as_ref()? {
             Purpose::Pull { pull, .. } => Some(pull.reply),
             Purpose::HalfView(work) => Some(work.pull.reply),
+            Purpose::ListByKey(work) => Some(work.reply),
             Purpose::QueueBounds(reply)
             | Purpose::Offset(reply)
             | Purpose::Records(reply)

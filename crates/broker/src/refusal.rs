@@ -13,7 +13,9 @@ pub enum Refusal {
     #[error("topic {0:?} does not exist; create it with `tandem topics create`, or allow topics.auto_create")]
     TopicNotFound(String),
     /// Create the group, or fix its name.
-    #[error("consumer group {0:?} does not exist; create it, or allow groups.auto_create")]
+    #[error(
+        "consumer group {0:?} does not exist: it begins with its first heartbeat or pull if groups.auto_create allows it, or create it first"
+    )]
     GroupNotFound(String),
     /// Not allowed for this topic or group.
     #[error("{0}")]

@@ -7,97 +7,12 @@ use message::record::NewRecord;
 use message::{QueueOffset, Timestamp, sys_flag};
 
 use crate::Broker;
-use crate::config::delay_level_ms;
-use crate::io::{Answer, Batch, Output, Outputs, Push, Refusal, Reply, Send, SessionId};
+use crate::io::{Answer, Batch, Output, Outputs, Refusal, Reply, Send, SessionId};
 use crate::pending::Pending;
+use crate::wishes::{NOT_STORED, Wishes};
 
 /// The region name in records; consumers copy it into trace records.
 pub(crate) const REGION: &str = "DefaultRegion";
-
-/// What the properties of a message ask of the broker, found in one pass.
-#[derive(Debug, Default)]
-struct Wishes<'a> {
-    transactional: bool,
-    group: Option<&'a str>,
-    delay_level: Option<i32>,
-    timer: Option<Timer>,
-    immunity: Option<&'a str>,
-    unique_key: Option<&'a str>,
-    max_reconsume_times: Option<&'a str>,
-    /// Whether the string holds a key that is not stored.
-    dropped: bool,
-    has_region: bool,
-    has_trace: bool,
-    has_cluster: bool,
-}
-
-#[derive(Debug, Clone, Copy)]
-enum Timer {
-    AfterMs(u64),
-    At(Timestamp),
-}
-
-impl<'a> Wishes<'a> {
-    fn of(text: &'a str) -> Self {
-        let mut wishes = Wishes::default();
-        let (mut after_sec, mut after_ms, mut at) = (None, None, None);
-        for (key, value) in properties::iter(text) {
-            match key {
-                properties::TRAN_MSG => {
-                    // Stays in the record: consumers' clients tell the transaction's id only where they find it.
-                    wishes.transactional = value.eq_ignore_ascii_case("true");
-                }
-                properties::PGROUP => wishes.group = Some(value),
-                properties::DELAY => {
-                    wishes.delay_level = value.trim().parse().ok();
-                    wishes.dropped = true;
-                }
-                properties::TIMER_DELAY_SEC => after_sec = value.trim().parse::<u64>().ok(),
-                properties::TIMER_DELAY_MS => after_ms = value.trim().parse::<u64>().ok(),
-                properties::TIMER_DELIVER_MS => at = value.trim().parse::<i64>().ok(),
-                properties::CHECK_IMMUNITY_TIME_IN_SECONDS => wishes.immunity = Some(value),
-                properties::UNIQ_KEY => wishes.unique_key = Some(value),
-                properties::MAX_RECONSUME_TIMES => wishes.max_reconsume_times = Some(value),
-                properties::POP_CK => wishes.dropped = true,
-                properties::MSG_REGION => wishes.has_region = true,
-                properties::TRACE_ON => wishes.has_trace = true,
-                properties::CLUSTER => wishes.has_cluster = true,
-                _ => {}
-            }
-        }
-        // Remoting protocol 5.4: seconds before milliseconds before an absolute time.
-        wishes.timer = after_sec
-            .map(|sec| Timer::AfterMs(sec.saturating_mul(1000)))
-            .or(after_ms.map(Timer::AfterMs))
-            .or(at.map(|ms| Timer::At(Timestamp::from_millis(ms))));
-        wishes.dropped |= wishes.timer.is_some();
-        wishes
-    }
-
-    /// When the message is delivered, once it may be. A delay level wins over a timer.
-    fn delay(&self) -> Delay {
-        match (self.delay_level.and_then(delay_level_ms), self.timer) {
-            (Some(ms), _) | (None, Some(Timer::AfterMs(ms))) => Delay::AfterMs(ms),
-            (None, Some(Timer::At(time))) => Delay::At(time),
-            (None, None) => Delay::None,
-        }
-    }
-
-    /// Milliseconds before the first check: a number of seconds, or nothing at all.
-    fn immunity_ms(&self) -> Option<u32> {
-        let seconds: i64 = self.immunity?.trim().parse().ok()?;
-        u32::try_from(seconds.checked_mul(1000)?).ok()
-    }
-}
-
-/// Keys that are obeyed rather than stored.
-const NOT_STORED: [&str; 5] = [
-    properties::DELAY,
-    properties::TIMER_DELAY_SEC,
-    properties::TIMER_DELAY_MS,
-    properties::TIMER_DELIVER_MS,
-    properties::POP_CK,
-];
 
 impl Broker {
     pub(crate) fn send(&mut self, session: SessionId, reply: Option<Reply>, send: &Send<'_>, out: &mut Outputs) {
@@ -141,9 +56,6 @@ impl Broker {
         };
         self.check_body(send.body)?;
         let queue = self.target(send, out)?;
-        if send.topic.ends_with("_REPLY_TOPIC") {
-            self.push_reply(send, out);
-        }
         let stored = self.stored_properties(send.properties, &wishes)?;
         if half {
             return self.propose_half(session, reply, send, queue, &wishes, delay, &stored, out);
@@ -151,7 +63,8 @@ impl Broker {
         match delay.deliver_at(self.now) {
             Some(deliver_at) => self.propose_scheduled(reply, send, queue, deliver_at, &stored, out),
             None => {
-                self.propose_messages(reply, send, queue, &[(send.flag, &stored, send.body)], out);
+                let pending = self.reply_waited_for(reply, send).unwrap_or(Pending::Send(reply));
+                self.propose_messages(pending, send, queue, &[(send.flag, &stored, send.body)], out);
                 Ok(())
             }
         }
@@ -200,7 +113,8 @@ impl Broker {
         let queue = self.target(&batch.head, out)?;
         let parts: Vec<(i32, &str, &[u8])> =
             parts.iter().map(|(flag, text, body)| (*flag, text.as_str(), *body)).collect();
-        self.propose_messages(reply, &batch.head, queue, &parts, out);
+        let pending = if parts.len() == 1 { Pending::Send(reply) } else { Pending::Batch(reply) };
+        self.propose_messages(pending, &batch.head, queue, &parts, out);
         Ok(())
     }
 
@@ -284,6 +198,10 @@ impl Broker {
         if !self.config.auto_create_topics {
             return Err(missing());
         }
+        if self.topics.get(send.default_topic).is_none() {
+            // A disk that was full when the broker started has taken none of the topics that every broker has.
+            self.bootstrap(out);
+        }
         let model = self.topics.get(send.default_topic).ok_or_else(missing)?;
         if model.config.perm & TopicConfig::INHERIT == 0 {
             return Err(missing());
@@ -324,7 +242,14 @@ impl Broker {
         Ok(stored)
     }
 
-    fn record<'a>(&self, send: &Send<'a>, queue: u32, flag: i32, properties: &'a str, body: &'a [u8]) -> NewRecord<'a> {
+    pub(crate) fn record<'a>(
+        &self,
+        send: &Send<'a>,
+        queue: u32,
+        flag: i32,
+        properties: &'a str,
+        body: &'a [u8],
+    ) -> NewRecord<'a> {
         NewRecord {
             topic: send.topic,
             queue_id: queue,
@@ -343,7 +268,7 @@ impl Broker {
 
     fn propose_messages(
         &mut self,
-        reply: Option<Reply>,
+        pending: Pending,
         send: &Send<'_>,
         queue: u32,
         parts: &[(i32, &str, &[u8])],
@@ -351,7 +276,6 @@ impl Broker {
     ) {
         let view = self.topics.get_mut(send.topic).expect("the target was looked up");
         let first = view.take(queue, parts.len() as u64);
-        let pending = if parts.len() == 1 { Pending::Send(reply) } else { Pending::Batch(reply) };
         let records: Vec<NewRecord<'_>> = parts
             .iter()
             .enumerate()
@@ -467,20 +391,6 @@ impl Broker {
         let orderly = config.consume_message_orderly || self.locks.any(group, self.now);
         let dead = send.reconsume_times > max || (orderly && send.reconsume_times > 0);
         Ok(dead.then(|| names::dead_letter_topic(group)))
-    }
-
-    /// Hands a reply to the client that waits for it (request-reply). It is stored as well, like any message.
-    fn push_reply(&mut self, send: &Send<'_>, out: &mut Outputs) {
-        let Some(client) = properties::get(send.properties, properties::REPLY_TO_CLIENT) else { return };
-        let Some(session) = self.sessions.producer_with_client(client) else { return };
-        let text = properties::with(send.properties, properties::PUSH_REPLY_TIME, &self.now.millis().to_string());
-        let mut record = Vec::new();
-        if text.len() > PROPERTIES_LEN_MAX {
-            return;
-        }
-        self.record(send, send.queue.max(0) as u32, send.flag, &text, send.body).encode(&mut record);
-        let push = self.next_push();
-        out.list.push(Output::Push(push, session, Push::Reply { record, group: send.group.to_owned() }));
     }
 
     pub(crate) fn refuse(&mut self, reply: Option<Reply>, refusal: Refusal, out: &mut Outputs) {

@@ -11,6 +11,8 @@ use crate::io::{ClientInfo, SessionId};
 pub struct Sessions {
     sessions: HashMap<SessionId, Session>,
     producers: HashMap<Arc<str>, BTreeSet<SessionId>>,
+    /// By client id, empty ones left out.
+    clients: HashMap<Arc<str>, BTreeSet<SessionId>>,
 }
 
 /// One connection.
@@ -66,7 +68,33 @@ impl Sessions {
         for group in session.producer_groups.keys() {
             self.forget_producer(group, id);
         }
+        self.forget_client(&session.client, id);
         Some(session)
+    }
+
+    /// A connection says by a heartbeat who it is; false when there is no such connection.
+    pub fn named(&mut self, id: SessionId, client: &Arc<str>, language: &str, version: i32, now: Timestamp) -> bool {
+        let Some(session) = self.sessions.get_mut(&id) else { return false };
+        session.last_seen = now;
+        session.version = version;
+        if &*session.language != language {
+            session.language = Arc::from(language);
+        }
+        if session.client != *client {
+            let old = std::mem::replace(&mut session.client, client.clone());
+            self.forget_client(&old, id);
+            self.clients.entry(client.clone()).or_default().insert(id);
+        }
+        true
+    }
+
+    fn forget_client(&mut self, client: &str, id: SessionId) {
+        if let Some(sessions) = self.clients.get_mut(client) {
+            sessions.remove(&id);
+            if sessions.is_empty() {
+                self.clients.remove(client);
+            }
+        }
     }
 
     /// A connection says that it produces for a group; true when it had not said so before.
@@ -104,6 +132,16 @@ impl Sessions {
         }
     }
 
+    /// Every connection was heard of later by so much: time has passed that nothing could be heard in.
+    pub fn prolong(&mut self, by_ms: i64) {
+        for session in self.sessions.values_mut() {
+            session.last_seen = session.last_seen.plus_ms(by_ms);
+            for seen in session.producer_groups.values_mut() {
+                *seen = seen.plus_ms(by_ms);
+            }
+        }
+    }
+
     /// Producer memberships whose last sign of life is older than `limit_ms`, oldest connection first: who is asked next
     /// about a half depends on the order in which its group shrinks, and must not depend on anything else.
     pub fn silent_producers(&self, now: Timestamp, limit_ms: i64) -> Vec<(SessionId, Arc<str>)> {
@@ -129,13 +167,10 @@ impl Sessions {
         self.producers.keys()
     }
 
-    /// Connections of a client that produces for any group: where a reply to it goes.
+    /// The newest connection of a client that produces for any group: where a reply to it goes.
     pub fn producer_with_client(&self, client: &str) -> Option<SessionId> {
-        self.sessions
-            .iter()
-            .filter(|(_, session)| &*session.client == client && !session.producer_groups.is_empty())
-            .map(|(id, _)| *id)
-            .max()
+        let produces = |id: &&SessionId| self.get(**id).is_some_and(|session| !session.producer_groups.is_empty());
+        self.clients.get(client)?.iter().rev().find(produces).copied()
     }
 
     /// A connection as it is shown.

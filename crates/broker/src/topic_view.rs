@@ -1,4 +1,4 @@
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use message::QueueOffset;
@@ -28,8 +28,8 @@ pub struct TopicView {
 pub struct Lane {
     /// Offset the next message proposed to this queue gets.
     pub next: QueueOffset,
-    /// Pulls that wait for a message.
-    pub held: Vec<HeldId>,
+    /// Pulls that wait for a message, the longest waiting first.
+    pub held: BTreeSet<HeldId>,
 }
 
 impl TopicView {
@@ -66,7 +66,7 @@ impl TopicViews {
 
     /// Forgets what was on its way: after a proposal was lost. Those who wait go on waiting.
     pub fn reset(&mut self, topics: &Topics) {
-        let mut held: HashMap<(Arc<str>, usize), Vec<HeldId>> = HashMap::new();
+        let mut held: HashMap<(Arc<str>, usize), BTreeSet<HeldId>> = HashMap::new();
         for view in self.by_name.values_mut() {
             for (queue, lane) in view.lanes.iter_mut().enumerate().filter(|(_, lane)| !lane.held.is_empty()) {
                 held.insert((view.name.clone(), queue), std::mem::take(&mut lane.held));

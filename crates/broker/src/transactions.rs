@@ -13,44 +13,13 @@ use crate::checks::{half_properties, record_for_view};
 use crate::held::HeldPull;
 use crate::io::{
     Answer, HalfEntries, Happening, Output, Outputs, Pull, PullRead, PullStatus, Pulled, QueueRange, ReadOutcome,
-    ReadRequest, RecordAt, Refusal, Reply, Resolution, Resolve, Stored, TagFilter, TransactionFilter,
-    TransactionStatus,
+    ReadRequest, RecordAt, Refusal, Reply, Resolution, Resolve, Stored, TagFilter, TransactionStatus,
 };
 use crate::pending::Pending;
 use crate::reads::{HalfViewWork, Purpose};
 
 impl Broker {
-    pub(crate) fn list_transactions(&mut self, reply: Reply, wanted: &TransactionFilter<'_>, out: &mut Outputs) {
-        let max = wanted.max.clamp(1, self.config.limits.query_rows);
-        let filter = transaction::Filter {
-            group: wanted.group,
-            topic: wanted.topic,
-            unique_key: wanted.key,
-            state: wanted.set_aside.map(|aside| if aside { HalfState::SetAside } else { HalfState::Pending }),
-            stored_until: (wanted.min_age_ms > 0)
-                .then(|| self.now.plus_ms(-i64::try_from(wanted.min_age_ms).unwrap_or(i64::MAX))),
-        };
-        let mut from = wanted.after.map_or(CommitLogOffset::ZERO, |after| after.plus(1));
-        let mut rows = Vec::new();
-        let mut more = false;
-        for _ in 0..LIST_PAGES_MAX {
-            let page = self.state.ledger.page(&filter, from, max - rows.len());
-            rows.extend(page.halves.into_iter().map(|half| self.status(half)));
-            match page.next {
-                Some(next) if rows.len() < max => from = next,
-                next => {
-                    more = next.is_some();
-                    break;
-                }
-            }
-            more = true;
-        }
-        let counts = self.state.ledger.counts();
-        let (total, set_aside) = (counts.undecided() as u64, counts.set_aside as u64);
-        out.list.push(Output::Answer(reply, Answer::Transactions { rows, total, set_aside, more }));
-    }
-
-    fn status(&self, half: HalfView<'_>) -> TransactionStatus {
+    pub(crate) fn status(&self, half: HalfView<'_>) -> TransactionStatus {
         TransactionStatus {
             half: Stored { at: half.at(), time: half.stored_at() },
             sequence: half.sequence(),
@@ -399,9 +368,6 @@ impl Broker {
         found.unwrap_or_else(|| self.view_range(topic).max)
     }
 }
-
-/// Pages one listing looks at: a million transactions.
-const LIST_PAGES_MAX: usize = 100;
 
 /// The log offset an id names: the last 16 digits of an offset id, or a plain number.
 fn offset_of_id(id: &str) -> Option<CommitLogOffset> {

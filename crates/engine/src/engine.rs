@@ -3,18 +3,17 @@ use std::sync::Arc;
 
 use broker::io::{Answer, Input, Output, Outputs, Push, ReadOutcome, ReadRequest, Reply, SessionId, Ticket};
 use broker::{Broker, BrokerConfig};
-use message::batch::{Batch, Sealed};
+use message::batch::Batch;
 use message::entry::TopicConfig;
 use message::{CommitLogOffset, Timestamp};
 use store::disk::Disk;
-use store::index::{Index, IndexError};
-use store::log::{AppendError, Log, LogConfig};
+use store::index::{Index, IndexBounds};
+use store::log::{Log, LogConfig};
 use thiserror::Error;
 
-use crate::jobs::{Done, Job, JobError, Jobs, SnapshotMade};
-use crate::parts;
+use crate::jobs::Jobs;
 use crate::reads;
-use crate::retention::Retention;
+use crate::retention::{Retention, doubted_until};
 
 /// When something counts as stored.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -41,6 +40,8 @@ pub struct EngineConfig {
     pub broker: BrokerConfig,
     /// For the log.
     pub log: LogConfig,
+    /// For the index.
+    pub index: IndexBounds,
     /// When something counts as stored.
     pub durability: Durability,
     /// Where syncs happen.
@@ -83,8 +84,6 @@ pub trait Sink {
     fn topic_gone(&mut self, topic: &str);
     /// A key of the name server's configuration was set or, with `None`, removed.
     fn key_value_changed(&mut self, namespace: &str, key: &str, value: Option<&str>);
-    /// A connection is to be closed.
-    fn close(&mut self, session: SessionId);
     /// Something an operator should know.
     fn warn(&mut self, text: String);
 }
@@ -107,9 +106,6 @@ pub enum Fatal {
     },
 }
 
-/// Memory a batch keeps from turn to turn.
-const BATCH_KEEP: usize = 4 << 20;
-
 /// One broker and its log.
 pub struct Engine {
     pub(crate) config: EngineConfig,
@@ -121,17 +117,27 @@ pub struct Engine {
     /// The batch that is written and waits for its sync.
     pub(crate) written: Option<(CommitLogOffset, Batch)>,
     /// What was proposed at once and is longer than a segment, in parts: to be written one after the other.
-    parts: VecDeque<Batch>,
-    spare_batch: Batch,
+    pub(crate) parts: VecDeque<Batch>,
+    pub(crate) spare_batch: Batch,
     pub(crate) jobs: Jobs,
     /// Reads of connections that take no more answers for now.
     parked: BTreeMap<SessionId, VecDeque<(Ticket, ReadRequest)>>,
-    lazy_since: Option<Timestamp>,
+    pub(crate) lazy_since: Option<Timestamp>,
     pub(crate) synced_at: Timestamp,
+    /// The time of the last turn.
+    pub(crate) last_turn: Timestamp,
+    /// Records are being stored again, so that their segments can go.
+    pub(crate) carrying: bool,
+    /// Behind the last of those that were.
+    pub(crate) carried_until: CommitLogOffset,
+    /// It was said that the log has failed.
+    pub(crate) failure_told: bool,
+    /// Nothing is too old before this time: the clock may be wrong.
+    pub(crate) age_not_before: Timestamp,
     /// With [`Durability::Memory`]: a sync is under way.
-    memory_sync_out: bool,
+    pub(crate) memory_sync_out: bool,
     /// The index is to be saved once what it knows is durable.
-    wants_checkpoint: bool,
+    pub(crate) wants_checkpoint: bool,
     list: VecDeque<Output>,
 }
 
@@ -145,6 +151,8 @@ impl Engine {
         jobs: Jobs,
         now: Timestamp,
     ) -> Self {
+        // Downtime is a jump as well: nobody could read while nobody served.
+        let age_not_before = doubted_until(now, broker.state().time);
         Engine {
             config,
             disk,
@@ -159,6 +167,11 @@ impl Engine {
             parked: BTreeMap::new(),
             lazy_since: None,
             synced_at: now,
+            carrying: false,
+            carried_until: CommitLogOffset::ZERO,
+            failure_told: false,
+            last_turn: now,
+            age_not_before,
             memory_sync_out: false,
             wants_checkpoint: false,
             list: VecDeque::new(),
@@ -206,6 +219,7 @@ impl Engine {
 
     /// Before the inputs of a turn: how much may be stored, and what is due.
     pub fn begin_turn(&mut self, now: Timestamp) {
+        self.doubt_jumps(now);
         // While segments are prepared in time there is always room for more; a full disk leaves what is prepared.
         let room =
             if self.log.disk_full() { self.log.room(self.config.broker.limits.batch_bytes as u64) } else { u64::MAX };
@@ -286,7 +300,6 @@ impl Engine {
             Output::KeyValueChanged { namespace, key, value } => {
                 sink.key_value_changed(&namespace, &key, value.as_deref());
             }
-            Output::Close(session) => sink.close(session),
             Output::Warn(text) => sink.warn(text),
             Output::Fatal(why) => return Err(Fatal::Apply(why)),
         }
@@ -333,247 +346,5 @@ impl Engine {
     /// Whether reads wait for a connection that takes answers again.
     pub fn has_parked(&self) -> bool {
         !self.parked.is_empty()
-    }
-
-    /// Writes the proposals of this turn, makes them durable and applies them. False when there is nothing to do now.
-    fn commit(&mut self, now: Timestamp, sink: &mut dyn Sink) -> Result<bool, Fatal> {
-        if self.written.is_some() {
-            return Ok(false);
-        }
-        let Some(mut batch) = self.next_batch(now) else { return Ok(false) };
-        let at = match self.log.append(&mut batch) {
-            Ok(at) => at,
-            Err(AppendError::TooLong { len, .. }) => return Err(Fatal::Batch { len }),
-            Err(AppendError::Full { .. }) => {
-                self.lose(now, "the disk is full: nothing of this was stored; free space and try again");
-                self.recycle(batch);
-                return Ok(true);
-            }
-            Err(AppendError::Poisoned(error)) => {
-                self.poisoned(now, &error.to_string(), sink);
-                self.recycle(batch);
-                return Ok(true);
-            }
-        };
-        if self.config.durability == Durability::Memory {
-            self.apply(now, at, batch, sink);
-            return Ok(true);
-        }
-        self.written = Some((at, batch));
-        let elsewhere = self.config.syncing == Syncing::Adaptive && self.jobs.sync_elsewhere();
-        if elsewhere && let Some(job) = self.log.begin_sync() {
-            self.jobs.push(Job::Sync(job));
-            return Ok(false);
-        }
-        let done = self.log.begin_sync().map(|job| self.jobs.time_sync(|| job.run()));
-        if let Some(done) = done {
-            self.sync_done(now, done, sink);
-        }
-        Ok(true)
-    }
-
-    /// What is to be written next, if it is time.
-    fn next_batch(&mut self, now: Timestamp) -> Option<Batch> {
-        if let Some(part) = self.parts.pop_front() {
-            return Some(part);
-        }
-        if self.out.batch.is_empty() {
-            return None;
-        }
-        let since = *self.lazy_since.get_or_insert(now);
-        if !self.out.urgent && now.since_ms(since) < self.config.lazy_ms {
-            return None;
-        }
-        self.lazy_since = None;
-        self.out.urgent = false;
-        let batch = std::mem::replace(&mut self.out.batch, std::mem::take(&mut self.spare_batch));
-        if batch.framed_len() as u64 <= self.log.batch_len_max() {
-            return Some(batch);
-        }
-        // Decisions and deliveries that carry old records are never refused, however many come at once.
-        self.parts = parts::of(&batch, self.log.batch_len_max());
-        self.recycle(batch);
-        self.parts.pop_front()
-    }
-
-    pub(crate) fn sync_done(&mut self, now: Timestamp, done: store::log::SyncDone, sink: &mut dyn Sink) {
-        self.synced_at = now;
-        self.memory_sync_out = false;
-        match self.log.finish_sync(done) {
-            Ok(synced) => {
-                if self.wants_checkpoint {
-                    self.save_index(sink);
-                }
-                if let Some((at, batch)) = self.written.take() {
-                    assert!(at.plus(batch.framed_len() as u64) <= synced, "a sync covers what was written before it");
-                    self.apply(now, at, batch, sink);
-                }
-            }
-            Err(error) => {
-                if let Some((_, batch)) = self.written.take() {
-                    self.recycle(batch);
-                }
-                self.poisoned(now, &error.to_string(), sink);
-            }
-        }
-    }
-
-    /// Indexes and applies a batch that is durable. Consumers see it from here on, and not before.
-    fn apply(&mut self, now: Timestamp, at: CommitLogOffset, batch: Batch, sink: &mut dyn Sink) {
-        let sealed = Sealed::of(&batch, at);
-        for (frame, payload) in sealed.entries() {
-            if let Err(error) = self.index.apply(frame, batch.time(), payload) {
-                sink.warn(error.to_string());
-            }
-        }
-        self.broker.handle(now, Input::Committed(sealed), &mut self.out);
-        self.recycle(batch);
-    }
-
-    fn recycle(&mut self, mut batch: Batch) {
-        batch.clear(BATCH_KEEP);
-        self.spare_batch = batch;
-    }
-
-    fn lose(&mut self, now: Timestamp, reason: &str) {
-        // The broker takes everything for lost that has not come back, so nothing of it may come back later.
-        self.parts.clear();
-        self.out.batch.clear(BATCH_KEEP);
-        self.out.urgent = false;
-        self.lazy_since = None;
-        self.broker.handle(now, Input::Lost { reason }, &mut self.out);
-    }
-
-    /// A write or sync failed: nobody knows what is on the disk, so nothing is stored until a restart has looked.
-    fn poisoned(&mut self, now: Timestamp, error: &str, sink: &mut dyn Sink) {
-        let reason = format!("the log has failed and takes nothing until the broker is restarted: {error}");
-        sink.warn(reason.clone());
-        self.broker.set_unavailable(reason.clone());
-        self.lose(now, &reason);
-    }
-
-    fn sync_memory(&mut self, now: Timestamp, sink: &mut dyn Sink) {
-        let due = now.since_ms(self.synced_at) >= self.config.memory_sync_ms;
-        if !due || self.log.synced() == self.log.written() {
-            return;
-        }
-        if let Some(job) = self.log.begin_sync() {
-            self.memory_sync_out = true;
-            match self.config.syncing {
-                Syncing::Adaptive => self.jobs.push(Job::Sync(job)),
-                Syncing::Inline => {
-                    let done = job.run();
-                    self.sync_done(now, done, sink);
-                }
-            }
-        }
-    }
-
-    /// Takes a job back that was run.
-    ///
-    /// # Errors
-    /// See [`Fatal`].
-    pub fn done(&mut self, now: Timestamp, done: Done, sink: &mut dyn Sink) -> Result<(), Fatal> {
-        match done {
-            Done::Sync(done, took) => {
-                self.jobs.sync_took(took);
-                self.sync_done(now, done, sink);
-            }
-            Done::Chore(done) => match self.log.finish_chore(done) {
-                Ok(outcome) => self.jobs.chore_done(outcome, now),
-                Err(error) => {
-                    self.jobs.chore_failed(now);
-                    sink.warn(format!(
-                        "{error}: {}",
-                        std::error::Error::source(&error).map_or(String::new(), ToString::to_string)
-                    ));
-                }
-            },
-            Done::Snapshot(result) => self.snapshot_done(now, *result, sink),
-            Done::Checkpoint(result) => {
-                if let Err(error) = *result {
-                    sink.warn(format!("the index was not saved: {error}"));
-                }
-            }
-        }
-        self.settle(now, sink)
-    }
-
-    fn snapshot_done(&mut self, now: Timestamp, result: Result<SnapshotMade, JobError>, sink: &mut dyn Sink) {
-        match result {
-            Ok(made) => {
-                self.jobs.snapshot_made(made.at);
-                self.jobs.log_needed_from = made.oldest;
-                self.save_index(sink);
-                self.retain(now);
-            }
-            Err(error) => {
-                self.jobs.snapshot_failed(now);
-                sink.warn(format!("no snapshot was made, the log is kept: {error}"));
-            }
-        }
-    }
-
-    /// Has the index saved as it is now. It must not know more than the log after a power cut: with
-    /// [`Durability::Memory`] it waits for a sync here, once per snapshot.
-    fn save_index(&mut self, sink: &mut dyn Sink) {
-        let applied = self.broker.state().applied;
-        self.wants_checkpoint = false;
-        if applied > self.log.synced() {
-            if self.memory_sync_out || self.written.is_some() {
-                self.wants_checkpoint = true;
-                return;
-            }
-            if let Err(error) = self.log.sync() {
-                return sink.warn(format!("the index cannot be saved: {error}"));
-            }
-        }
-        match self.index.begin_checkpoint(applied) {
-            Ok(checkpoint) => self.jobs.push(Job::Checkpoint(Box::new(checkpoint))),
-            Err(IndexError::Busy) => {}
-            Err(error) => sink.warn(format!("the index cannot be saved: {error}")),
-        }
-    }
-
-    /// Work to be run elsewhere, if there is any. To be asked after each turn until there is none.
-    pub fn next_job(&mut self, now: Timestamp) -> Option<Job> {
-        self.retain_if_due(now);
-        let applied = self.broker.state().applied;
-        let wants_snapshot = applied.get().saturating_sub(self.jobs.snapshot_at().get()) >= self.config.snapshot_every;
-        if wants_snapshot && self.log.poisoned().is_none() {
-            // A snapshot never gets ahead of what is durable, or a power cut would leave it without its log.
-            let to = applied.min(self.log.synced());
-            self.jobs.want_snapshot(&self.disk, self.log.view(), to, now);
-        }
-        if self.jobs.wants_chore(now)
-            && let Some(chore) = self.log.chore()
-        {
-            self.jobs.push(Job::Chore(chore));
-            self.jobs.chore_out();
-        }
-        self.jobs.pop()
-    }
-
-    /// The last thing before the end of the process: everything is made durable, and the next start finds a snapshot.
-    ///
-    /// Jobs that are under way elsewhere are handed back before; those that are not begun are done here or not at all.
-    ///
-    /// # Errors
-    /// What could not be done; the log is complete all the same unless it was the log that failed.
-    pub fn close(&mut self, now: Timestamp, sink: &mut dyn Sink) -> Result<(), String> {
-        self.config.syncing = Syncing::Inline;
-        while let Some(job) = self.jobs.pop() {
-            if let Job::Sync(job) = job {
-                self.sync_done(now, job.run(), sink);
-            }
-        }
-        self.broker.flush_all(&mut self.out);
-        self.settle(now, sink).map_err(|error| error.to_string())?;
-        self.log.sync().map_err(|error| error.to_string())?;
-        let mut state = Vec::new();
-        self.broker.state().encode(&mut state);
-        let at = self.broker.state().applied;
-        store::snapshot::write(&*self.disk, at, self.broker.state().time, &state).map_err(|error| error.to_string())?;
-        self.index.checkpoint(at).map_err(|error| error.to_string())
     }
 }

@@ -9,6 +9,8 @@
 //! - [`Job`]: syncs on another thread, snapshots, preparing segments;
 //! - retention: which segments may go.
 
+mod background;
+mod commit;
 mod engine;
 mod jobs;
 mod open;

@@ -103,19 +103,23 @@ impl Engine {
             opened.cut = true;
             opened.notes.push(format!("a torn tail was cut off at offset {}: {}", cut.at, cut.found));
         }
-        let found = Index::open(disk.clone())?;
+        let found = Index::open_with(disk.clone(), config.index)?;
         let (mut index, mut indexed_to) = (found.index, found.replay_from);
         if let (Some(note), false) = (found.note, opened.fresh) {
             opened.notes.push(note);
         }
-        if indexed_to > log.written() {
-            // Only a log that lost what was written and not synced is shorter than its index.
+        // Only a log that lost what was written and not synced is shorter than its index.
+        let ahead = indexed_to > log.written();
+        // What lies between has expired since the index was saved: in queues with such a hole nothing that follows would
+        // be taken for the next message.
+        let behind = indexed_to > CommitLogOffset::ZERO && indexed_to < log.start();
+        if ahead || behind {
+            let (start, end) = (log.start(), log.written());
             opened.remarks.push(format!(
-                "the index knows the log up to {indexed_to}, but it ends at {}: the index is rebuilt",
-                log.written()
+                "the index knows the log up to {indexed_to}, but that has {start} to {end}: the index is rebuilt"
             ));
             drop(index);
-            index = Index::discard(disk.clone())?;
+            index = Index::discard(disk.clone(), config.index)?;
             indexed_to = CommitLogOffset::ZERO;
         }
         let indexed_to = indexed_to.max(log.start());

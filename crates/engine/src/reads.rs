@@ -16,6 +16,9 @@ use store::reader::{self, QueueRead, ReadError, ReadLimits, ReadStatus};
 /// Steps in a transaction's story that are read at most, should there ever be so many.
 const STORY_MAX: usize = 10_000;
 
+/// Halves with one key that are told apart to find the newest of them.
+const NAMESAKES_MAX: usize = 64;
+
 /// Does one read. A failure is an outcome: the client is told, and the broker goes on.
 pub(crate) fn execute(log: &Log, index: &Index, request: &ReadRequest) -> ReadOutcome {
     let outcome = match request {
@@ -36,6 +39,8 @@ pub(crate) fn execute(log: &Log, index: &Index, request: &ReadRequest) -> ReadOu
         ReadRequest::Keys(query) => by_key(log, index, query).map(ReadOutcome::Records),
         ReadRequest::Half { sequence, last } => half(log, index, *sequence, *last).map(ReadOutcome::Half),
         ReadRequest::HalfByKey { key, topics } => half_by_key(log, index, key, topics).map(ReadOutcome::Half),
+        ReadRequest::HalvesByKey { key, topics, max } => halves_by_key(log, index, key, topics, *max)
+            .map(|found| ReadOutcome::Places(found.into_iter().map(|(at, _)| at).collect())),
         ReadRequest::Entry { at } => entry(log, *at).map(ReadOutcome::Entry),
         ReadRequest::Records(places) => records(log, places).map(|bytes| ReadOutcome::Records(Some(bytes))),
     };
@@ -115,23 +120,43 @@ fn half(
     }
 }
 
-/// The last half with this unique id, whatever its topic.
+/// The last half with this unique id or key, whatever its topic.
 fn half_by_key(log: &Log, index: &Index, key: &str, topics: &[Arc<str>]) -> Result<Option<HalfEntries>, ReadError> {
-    let mut newest: Option<(CommitLogOffset, QueueOffset)> = None;
+    let found = halves_by_key(log, index, key, topics, NAMESAKES_MAX)?;
+    let newest = found.into_iter().max_by_key(|(at, _)| *at);
+    newest.map_or(Ok(None), |(_, sequence)| half(log, index, sequence, None))
+}
+
+/// Places and positions of the halves with this unique id or key, `max` of them at most.
+fn halves_by_key(
+    log: &Log,
+    index: &Index,
+    key: &str,
+    topics: &[Arc<str>],
+    max: usize,
+) -> Result<Vec<(CommitLogOffset, QueueOffset)>, ReadError> {
+    let mut found = Vec::new();
+    let mut hits = Vec::new();
     for topic in topics {
-        let mut hits = Vec::new();
-        index.keys(topic, key, &KeyRange::all(), 4, &mut hits)?;
-        for hit in hits {
-            let KeyHit::Half(at) = hit else { continue };
+        hits.clear();
+        index.keys(topic, key, &KeyRange::all(), max, &mut hits)?;
+        for hit in &hits {
+            let KeyHit::Half(at) = *hit else { continue };
             let Some(payload) = entry(log, at)? else { continue };
             let Ok(Entry::Half(Half { sequence, record, .. })) = Entry::decode(&payload) else { continue };
-            let named = Record::parse(record).ok().and_then(|record| record.property(properties::UNIQ_KEY));
-            if named == Some(key) && newest.is_none_or(|(other, _)| other < at) {
-                newest = Some((at, sequence));
+            let Ok(record) = Record::parse(record) else { continue };
+            let keys = record.property(properties::KEYS).unwrap_or_default().split(' ');
+            // The index knows hashes only.
+            if keys.chain(record.property(properties::UNIQ_KEY)).any(|known| known == key) {
+                found.push((at, sequence));
             }
         }
+        if found.len() >= max {
+            found.truncate(max);
+            break;
+        }
     }
-    newest.map_or(Ok(None), |(_, sequence)| half(log, index, sequence, None))
+    Ok(found)
 }
 
 /// A half and what came later, walked backwards from the last entry about it.

@@ -1,3 +1,4 @@
+use broker::io::Output;
 use message::{CommitLogOffset, Timestamp};
 
 use crate::engine::Engine;
@@ -17,7 +18,39 @@ const ROUND_MS: i64 = 10_000;
 /// Milliseconds before more is carried: a batch's worth at a time.
 const CARRY_MS: i64 = 1_000;
 
+/// Turns are at most [`ROUND_MS`] apart while the process runs: so much between two of them is a clock that was set, or a
+/// machine that stood still.
+const JUMP_MS: i64 = 10 * 60_000;
+
+/// Milliseconds for which nothing is too old after a jump: for people to set a wrong clock right, and for consumers
+/// that stood still with us to read what they have not read.
+const DOUBT_MS: i64 = 3_600_000;
+
+/// Until when nothing is too old, at a start at `now` with a log whose last entry is of `before`.
+pub(crate) fn doubted_until(now: Timestamp, before: Timestamp) -> Timestamp {
+    match before > Timestamp::ZERO && now.since_ms(before) > JUMP_MS {
+        true => now.plus_ms(DOUBT_MS),
+        false => Timestamp::ZERO,
+    }
+}
+
 impl Engine {
+    /// Age is told by the clock, and a clock that is wrong must not empty the store at once.
+    pub(crate) fn doubt_jumps(&mut self, now: Timestamp) {
+        let jump_ms = now.since_ms(self.last_turn);
+        self.last_turn = self.last_turn.max(now);
+        if jump_ms <= JUMP_MS {
+            return;
+        }
+        self.age_not_before = now.plus_ms(DOUBT_MS);
+        let text = format!(
+            "the clock went on by {} s at once; for an hour nothing is dropped for its age (retention.age), should it be wrong: \
+             then stop the broker, and set it right",
+            jump_ms / 1000
+        );
+        self.out.list.push(Output::Warn(text));
+    }
+
     /// Looks now and then which segments may go.
     pub(crate) fn retain_if_due(&mut self, now: Timestamp) {
         if now >= self.jobs.retention_not_before {
@@ -40,6 +73,15 @@ impl Engine {
         // What is carried now is behind the newest snapshot: the next round finds it covered.
         if self.broker.carry_before(cut, &mut self.out) > 0 {
             self.jobs.retention_not_before = now.plus_ms(CARRY_MS);
+            self.carrying = true;
+            return;
+        }
+        if std::mem::take(&mut self.carrying) {
+            self.carried_until = self.log.written();
+        }
+        // With durability = "memory" what was carried may be lost yet, and then the original is all there is.
+        if self.log.synced() < self.carried_until {
+            self.jobs.retention_not_before = now.plus_ms(CARRY_MS);
             return;
         }
         let start = self.log.drop_before(cut);
@@ -52,7 +94,8 @@ impl Engine {
         let total = self.log.written().get() - self.log.start().get();
         let mut expired = None;
         for segment in &segments[..segments.len().saturating_sub(1)] {
-            let old = segment.last_time.is_some_and(|last| now.since_ms(last) > self.config.retention.age_ms);
+            let old = now >= self.age_not_before
+                && segment.last_time.is_some_and(|last| now.since_ms(last) > self.config.retention.age_ms);
             let left = total - (segment.end.get() - self.log.start().get());
             let surplus = self.config.retention.size.is_some_and(|size| left >= size);
             if !old && !surplus {

@@ -6,7 +6,8 @@ use broker::io::{Answer, End, EndOutcome, Input, Push, Reply, Request, Send, Ses
 use broker::{BrokerConfig, Limits};
 use message::Timestamp;
 use message::entry::{Outcome, TopicConfig};
-use store::disk::FakeDisk;
+use store::disk::{Disk, FakeDisk};
+use store::index::IndexBounds;
 use store::log::LogConfig;
 
 use crate::{Behind, Durability, Engine, EngineConfig, Retention, Sink, Syncing};
@@ -15,12 +16,18 @@ const SEGMENT: u64 = 64 << 10;
 const START_MS: i64 = 1_700_000_000_000;
 const SESSION: SessionId = SessionId(1);
 
+mod retention;
+mod slow_disk;
+
 #[derive(Default)]
-struct Answers(Vec<(u64, Answer)>);
+struct Answers {
+    list: Vec<(u64, Answer)>,
+    warnings: Vec<String>,
+}
 
 impl Sink for Answers {
     fn answer(&mut self, _behind: Behind<'_>, reply: Reply, answer: Answer) {
-        self.0.push((reply.token, answer));
+        self.list.push((reply.token, answer));
     }
     fn push(&mut self, _session: SessionId, _push: Push) -> bool {
         true
@@ -31,9 +38,8 @@ impl Sink for Answers {
     fn topic_changed(&mut self, _topic: TopicConfig) {}
     fn topic_gone(&mut self, _topic: &str) {}
     fn key_value_changed(&mut self, _namespace: &str, _key: &str, _value: Option<&str>) {}
-    fn close(&mut self, _session: SessionId) {}
     fn warn(&mut self, text: String) {
-        panic!("{text}");
+        self.warnings.push(text);
     }
 }
 
@@ -51,6 +57,7 @@ fn config() -> EngineConfig {
             limits: Limits { batch_bytes: 16 << 10, reserve: 0, ..Limits::default() },
         },
         log: LogConfig { segment_size: SEGMENT, ..LogConfig::default() },
+        index: IndexBounds::default(),
         durability: Durability::Disk,
         syncing: Syncing::Inline,
         memory_sync_ms: 500,
@@ -70,8 +77,14 @@ struct Bench {
 
 impl Bench {
     fn new() -> Self {
-        let (disk, now) = (FakeDisk::new(1), Timestamp::from_millis(START_MS));
-        let (mut engine, _) = Engine::open(Arc::new(disk.clone()), config(), now).expect("an empty disk");
+        let disk = FakeDisk::new(1);
+        Self::on(disk.clone(), Arc::new(disk), config())
+    }
+
+    /// With the bytes on `disk`, reached `through` another one.
+    fn on(disk: FakeDisk, through: Arc<dyn Disk>, config: EngineConfig) -> Self {
+        let now = Timestamp::from_millis(START_MS);
+        let (mut engine, _) = Engine::open(through, config, now).expect("an empty disk");
         let (broker, out) = engine.broker_mut();
         broker.bootstrap(out);
         let peer = "10.0.0.5:50000".parse().expect("an address");
@@ -98,8 +111,29 @@ impl Bench {
     }
 
     fn take(&mut self, token: u64) -> Answer {
-        let at = self.answers.0.iter().position(|(of, _)| *of == token).expect("an answer");
-        self.answers.0.remove(at).1
+        let at = self.answers.list.iter().position(|(of, _)| *of == token).expect("an answer");
+        self.answers.list.remove(at).1
+    }
+
+    fn is_answered(&self, token: u64) -> bool {
+        self.answers.list.iter().any(|(of, _)| *of == token)
+    }
+
+    /// Runs what is to be run elsewhere, here.
+    fn run_jobs(&mut self) {
+        while let Some(job) = self.engine.next_job(self.now) {
+            let done = job.run();
+            self.engine.done(self.now, done, &mut self.answers).expect("an engine that goes on");
+        }
+    }
+
+    /// Lets time pass in steps, as a server does that has nothing else to do.
+    fn run_s(&mut self, seconds: i64) {
+        for _ in 0..seconds {
+            self.now = self.now.plus_ms(1_000);
+            self.turn();
+            self.run_jobs();
+        }
     }
 
     fn send(&mut self, properties: &str, body: &[u8]) -> u64 {

@@ -91,6 +91,8 @@ pub struct Scheduled<'a> {
 pub struct Deliver<'a> {
     /// The entry by which it is known: [`Entry::Scheduled`], or the half that was committed with a delay.
     pub source: CommitLogOffset,
+    /// Whether that is a half: it is delivered as a committed transaction, though the entries that say so may have expired.
+    pub half: bool,
     /// Where it becomes visible.
     pub place: Place<'a>,
 }

@@ -18,6 +18,9 @@ use thiserror::Error;
 /// Most pushes kept: further ones push the oldest out.
 const PUSHES_MAX: usize = 10_000;
 
+/// Requests of [`Client::call_all`] that are on their way at a time: both sides can hold so many without reading.
+const WINDOW: usize = 64;
+
 /// Why there is no answer.
 #[derive(Debug, Error)]
 pub enum ClientError {
@@ -153,6 +156,37 @@ impl Client {
                 Some((false, push)) => self.keep(push),
             }
         }
+    }
+
+    /// Asks the same with each of these header fields, without waiting for one answer before the next question. The
+    /// answers are in the order of the questions, whatever their codes. All of them together take at most the timeout.
+    ///
+    /// # Errors
+    /// As [`Client::call`].
+    pub fn call_all(&mut self, code: i32, questions: &[Vec<(&str, &str)>]) -> Result<Vec<Received>, ClientError> {
+        let deadline = Instant::now() + self.timeout;
+        let mut answers: Vec<Option<Received>> = vec![None; questions.len()];
+        // A client asks one thing after the other, so the numbers of these questions follow each other.
+        let first = self.last_opaque.wrapping_add(1);
+        let (mut sent, mut answered) = (0, 0);
+        while answered < questions.len() {
+            while sent < questions.len() && sent - answered < WINDOW {
+                self.send(code, 0, None, &questions[sent], b"")?;
+                sent += 1;
+            }
+            match self.receive(deadline)? {
+                None => return Err(ClientError::Timeout { address: self.address.clone(), timeout: self.timeout }),
+                Some((true, answer)) => {
+                    let nth = answer.opaque.wrapping_sub(first) as u32 as usize;
+                    if let Some(slot @ None) = answers.get_mut(nth) {
+                        *slot = Some(answer);
+                        answered += 1;
+                    }
+                }
+                Some((false, push)) => self.keep(push),
+            }
+        }
+        Ok(answers.into_iter().map(|answer| answer.expect("all were answered")).collect())
     }
 
     /// Says something nobody answers.

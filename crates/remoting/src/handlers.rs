@@ -18,6 +18,7 @@ pub(crate) mod route;
 // Topics, groups, and looking at them.
 pub(crate) mod connections;
 pub(crate) mod groups;
+pub(crate) mod overview;
 pub(crate) mod query;
 pub(crate) mod relay;
 pub(crate) mod reset_offset;

@@ -3,10 +3,14 @@
 //! Bodies are JSON in both directions; members keep their names. Times are milliseconds since 1970.
 
 mod happening;
+mod overview;
 mod read;
 mod transaction;
+mod watch;
 
+pub use overview::{GroupLoad, LISTED_MAX, Overview, TopicLoad};
 pub use transaction::{Transaction, TransactionPage};
+pub use watch::Watched;
 
 use protocol::BodyError;
 use protocol::json::{Object, parse};
@@ -22,6 +26,11 @@ pub const SHOW_TRANSACTION: i32 = 7002;
 pub const RESOLVE_TRANSACTION: i32 = 7003;
 /// What the broker has and counted: a JSON object.
 pub const BROKER_STATUS: i32 = 7004;
+/// What happens to transactions. Header field `from`, the `next` of the answer before; without it, watching begins.
+/// Body of the answer: [`Watched`].
+pub const WATCH_TRANSACTIONS: i32 = 7005;
+/// What each topic and consumer group has counted, from memory. Body of the answer: [`Overview`].
+pub const BROKER_OVERVIEW: i32 = 7006;
 
 /// The name of one of these codes.
 pub fn name(code: i32) -> Option<&'static str> {
@@ -30,6 +39,8 @@ pub fn name(code: i32) -> Option<&'static str> {
         SHOW_TRANSACTION => "TANDEM_SHOW_TRANSACTION",
         RESOLVE_TRANSACTION => "TANDEM_RESOLVE_TRANSACTION",
         BROKER_STATUS => "TANDEM_BROKER_STATUS",
+        WATCH_TRANSACTIONS => "TANDEM_WATCH_TRANSACTIONS",
+        BROKER_OVERVIEW => "TANDEM_BROKER_OVERVIEW",
         _ => return None,
     })
 }
@@ -41,7 +52,7 @@ pub struct ListTransactions {
     pub group: Option<String>,
     /// Topic of the message.
     pub topic: Option<String>,
-    /// Unique id.
+    /// Unique id, or one of the message's keys.
     pub key: Option<String>,
     /// Only those set aside (true), or only those that are asked about (false).
     pub set_aside: Option<bool>,

@@ -5,8 +5,8 @@ use crate::caller::{Call, Caller, Fault};
 use crate::desk::Desk;
 use crate::door::Env;
 use crate::handlers::{
-    connections, consumer_offset, end_transaction, groups, heartbeat, key_values, lock, pull, query, queue_bounds,
-    register, relay, reset_offset, route, runtime, send, send_back, stats, status, topics, transactions,
+    connections, consumer_offset, end_transaction, groups, heartbeat, key_values, lock, overview, pull, query,
+    queue_bounds, register, relay, reset_offset, route, runtime, send, send_back, stats, status, topics, transactions,
 };
 use crate::own;
 
@@ -157,6 +157,8 @@ pub const REQUESTS: &[RequestKind] = &[
     ours(own::SHOW_TRANSACTION, "one transaction's whole life", transactions::show, transactions::answer),
     ours(own::RESOLVE_TRANSACTION, "settle a transaction by hand", transactions::resolve, transactions::answer),
     ours(own::BROKER_STATUS, "what the broker has and counted", status::handle, never),
+    ours(own::WATCH_TRANSACTIONS, "what happens to transactions", transactions::watch, transactions::answer),
+    ours(own::BROKER_OVERVIEW, "what each topic and group has counted", overview::handle, never),
 ];
 
 /// Place of a code in [`REQUESTS`].

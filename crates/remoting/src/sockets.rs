@@ -4,15 +4,21 @@
 //! only an unfinished one is copied. What a slow reader does not take is bounded: requests of a connection whose
 //! answers pile up wait in the kernel's buffers until it reads.
 
-use std::io::{self, Read, Write};
-use std::net::{Shutdown, SocketAddr};
+mod connection;
+mod reading;
+mod writing;
+
+use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use broker::io::SessionId;
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token, Waker};
-use protocol::frame::{self, Frame};
+use protocol::frame::Frame;
+
+use connection::Connection;
 
 /// Limits of all connections together and of each.
 #[derive(Clone, Debug)]
@@ -25,8 +31,11 @@ pub struct SocketLimits {
     pub send_buffer: usize,
     /// Bytes read from one connection before the others have their turn.
     pub receive_buffer: usize,
-    /// Bytes of unfinished frames of all connections together; beyond it the connection that asks for more is closed.
+    /// Bytes of unfinished frames of all connections together; beyond it the connection that holds most is closed.
     pub receive_buffers: usize,
+    /// Bytes of answers that all connections together leave unread; beyond it the one that has read nothing for longest is
+    /// closed.
+    pub send_buffers: usize,
     /// A connection on which nothing came or went for so long is closed.
     pub idle: Duration,
 }
@@ -74,10 +83,10 @@ pub enum CloseReason {
     Network(io::ErrorKind),
     /// It sent what is not a frame, or what cannot be answered.
     Malformed(String),
+    /// All connections together keep too much in memory, and this one most, or longest.
+    Overload(String),
     /// Nothing came or went for too long.
     Idle,
-    /// We closed it.
-    Us,
 }
 
 /// What the handler of a frame wants of the connection.
@@ -89,20 +98,6 @@ pub enum Verdict {
     Later,
     /// Close it: it does not speak our protocol, and why we think so.
     Close(String),
-}
-
-#[derive(Debug)]
-struct Connection {
-    stream: TcpStream,
-    /// The beginning of a frame whose end has not come yet.
-    input: Vec<u8>,
-    output: Vec<u8>,
-    written: usize,
-    readable: bool,
-    /// Nothing is read from it for now.
-    paused: bool,
-    dirty: bool,
-    last_active: u64,
 }
 
 #[derive(Debug, Default)]
@@ -133,7 +128,10 @@ pub struct Sockets {
     later: bool,
     /// When to try again to accept, after the system refused.
     accept_again: Option<u64>,
+    /// Bytes of unfinished frames.
     buffered: usize,
+    /// Bytes of answers that were left unread by the last flush.
+    unread: usize,
     scratch: Vec<u8>,
     turn_seconds: u64,
     swept_seconds: u64,
@@ -141,8 +139,6 @@ pub struct Sockets {
 
 const WAKER: Token = Token(usize::MAX);
 const LISTENERS: usize = usize::MAX / 2;
-/// Memory a send or receive buffer keeps when it is empty.
-const BUFFER_KEEP: usize = 16 << 10;
 /// Connections accepted in one turn.
 const ACCEPTS_PER_TURN: usize = 256;
 
@@ -171,6 +167,7 @@ impl Sockets {
             later: false,
             accept_again: None,
             buffered: 0,
+            unread: 0,
             scratch: vec![0; chunk],
             turn_seconds: 0,
             swept_seconds: 0,
@@ -240,11 +237,11 @@ impl Sockets {
                         continue;
                     };
                     let readable = event.is_readable() || event.is_read_closed() || event.is_error();
-                    if readable && !connection.readable {
-                        connection.readable = true;
+                    connection.readable |= readable;
+                    if readable && !std::mem::replace(&mut connection.queued, true) {
                         self.ready.push(index);
                     }
-                    if event.is_writable() && connection.written < connection.output.len() && !connection.dirty {
+                    if event.is_writable() && connection.unread() > 0 && !connection.dirty {
                         connection.dirty = true;
                         self.dirty.push(index);
                     }
@@ -259,7 +256,7 @@ impl Sockets {
     }
 
     fn has_room(&self, connection: &Connection) -> bool {
-        !connection.paused && connection.output.len() - connection.written <= self.limits.send_buffer
+        !connection.paused && connection.unread() <= self.limits.send_buffer
     }
 
     /// Accepts, reads, and hands over what came since the last turn.
@@ -270,7 +267,12 @@ impl Sockets {
         for index in std::mem::take(&mut self.ready) {
             match self.later {
                 true => self.ready.push(index),
-                false => self.read(index, &mut handle),
+                false => {
+                    if let Some(connection) = self.slots[index].connection.as_mut() {
+                        connection.queued = false;
+                    }
+                    self.read(index, &mut handle);
+                }
             }
         }
         self.sweep_idle();
@@ -327,120 +329,10 @@ impl Sockets {
         }
         let slot = &mut self.slots[index];
         slot.generation = slot.generation.wrapping_add(1);
-        slot.connection = Some(Connection {
-            stream,
-            input: Vec::new(),
-            output: Vec::new(),
-            written: 0,
-            readable: true,
-            paused: false,
-            dirty: false,
-            last_active: self.turn_seconds,
-        });
+        slot.connection = Some(Connection::new(stream, self.turn_seconds));
         self.open += 1;
         self.ready.push(index);
         Some(session_id(slot.generation, index))
-    }
-
-    fn read(&mut self, index: usize, handle: &mut impl FnMut(Event<'_>) -> Verdict) {
-        let mut scratch = std::mem::take(&mut self.scratch);
-        if let Err(reason) = self.read_into(index, &mut scratch, handle) {
-            self.end(index, reason);
-        }
-        self.scratch = scratch;
-    }
-
-    fn read_into(
-        &mut self,
-        index: usize,
-        scratch: &mut [u8],
-        handle: &mut impl FnMut(Event<'_>) -> Verdict,
-    ) -> Result<(), CloseReason> {
-        let generation = self.slots[index].generation;
-        let session = session_id(generation, index);
-        let frame_size = self.limits.frame_size;
-        let room = self.limits.send_buffer;
-        let Some(connection) = self.slots[index].connection.as_mut() else { return Ok(()) };
-        // Frames that were left because answers piled up come before new ones.
-        if connection.paused || connection.output.len() - connection.written > room {
-            self.ready.push(index);
-            return Ok(());
-        }
-        let before = connection.input.len();
-        let got = match connection.stream.read(scratch) {
-            Ok(0) => return Err(CloseReason::Peer),
-            Ok(got) => got,
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                connection.readable = false;
-                0
-            }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => 0,
-            Err(error) => return Err(CloseReason::Network(error.kind())),
-        };
-        if connection.readable {
-            self.ready.push(index);
-        }
-        if got > 0 {
-            connection.last_active = self.turn_seconds;
-        } else if before == 0 {
-            return Ok(());
-        }
-        let mut taken = std::mem::take(&mut connection.input);
-        self.buffered -= taken.len();
-        let bytes = if taken.is_empty() {
-            &scratch[..got]
-        } else {
-            taken.extend_from_slice(&scratch[..got]);
-            &taken[..]
-        };
-        let was_dirty = connection.output.len();
-        let mut at = 0;
-        while connection.output.len() - connection.written <= room {
-            match frame::scan(&bytes[at..], frame_size) {
-                Ok(Some(found)) => {
-                    at += found.consumed;
-                    match handle(Event::Frame { session, frame: found, to: &mut connection.output }) {
-                        Verdict::Keep => {}
-                        Verdict::Later => {
-                            self.later = true;
-                            break;
-                        }
-                        Verdict::Close(why) => return Err(CloseReason::Malformed(why)),
-                    }
-                }
-                Ok(None) => break,
-                Err(error) => return Err(CloseReason::Malformed(error.to_string())),
-            }
-        }
-        // Keep what is left: an unfinished frame, or frames that wait until answers are read.
-        let left = bytes.len() - at;
-        if taken.is_empty() {
-            if left > 0 {
-                taken.extend_from_slice(&scratch[at..got]);
-            }
-        } else {
-            taken.drain(..at);
-        }
-        if taken.is_empty() {
-            taken.shrink_to(BUFFER_KEEP);
-        }
-        self.buffered += taken.len();
-        connection.input = taken;
-        if connection.output.len() > was_dirty && !connection.dirty {
-            connection.dirty = true;
-            self.dirty.push(index);
-        }
-        let held_up = self.later || connection.output.len() - connection.written > room;
-        if left > 0 && held_up && !self.ready.contains(&index) {
-            self.ready.push(index);
-        }
-        if self.buffered > self.limits.receive_buffers {
-            return Err(CloseReason::Malformed(format!(
-                "unfinished requests of all clients exceed limits.in_flight_bytes ({} bytes)",
-                self.limits.receive_buffers
-            )));
-        }
-        Ok(())
     }
 
     /// The send buffer of a connection, to append answers to; `None` when it is gone.
@@ -465,55 +357,12 @@ impl Sockets {
     /// Bytes a connection has not read yet; `None` when it is gone.
     pub fn unread(&self, session: SessionId) -> Option<usize> {
         let connection = self.slots[self.index_of(session)?].connection.as_ref()?;
-        Some(connection.output.len() - connection.written)
+        Some(connection.unread())
     }
 
     /// Whether more answers may be put into the send buffer of a connection.
     pub fn takes_more(&self, session: SessionId) -> bool {
         self.unread(session).is_some_and(|unread| unread <= self.limits.send_buffer)
-    }
-
-    /// Writes what was appended since the last turn, once per connection.
-    pub fn flush(&mut self) {
-        for index in std::mem::take(&mut self.dirty) {
-            if let Err(reason) = self.write(index) {
-                self.end(index, reason);
-            }
-        }
-    }
-
-    fn write(&mut self, index: usize) -> Result<(), CloseReason> {
-        let Some(connection) = self.slots[index].connection.as_mut() else { return Ok(()) };
-        connection.dirty = false;
-        while connection.written < connection.output.len() {
-            match connection.stream.write(&connection.output[connection.written..]) {
-                Ok(0) => return Err(CloseReason::Peer),
-                Ok(count) => {
-                    connection.written += count;
-                    connection.last_active = self.turn_seconds;
-                }
-                // The poll says when it can be written again.
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(CloseReason::Network(error.kind())),
-            }
-        }
-        if connection.written == connection.output.len() {
-            connection.output.clear();
-            connection.output.shrink_to(BUFFER_KEEP);
-            connection.written = 0;
-        } else if connection.written > connection.output.len() / 2 {
-            connection.output.drain(..connection.written);
-            connection.written = 0;
-        }
-        Ok(())
-    }
-
-    /// Closes a connection.
-    pub fn close(&mut self, session: SessionId) {
-        if let Some(index) = self.index_of(session) {
-            self.end(index, CloseReason::Us);
-        }
     }
 
     /// Stops accepting new connections.
@@ -524,47 +373,12 @@ impl Sockets {
         }
     }
 
-    /// Ends all connections in order: what was answered is sent, then each side is told that no more comes.
-    ///
-    /// A connection that is closed while requests of its client are unread is reset, and answers that are under way are
-    /// lost with it; so what still comes is read and thrown away until the client closes too, or time is up.
-    pub fn finish(mut self, deadline: Instant) {
-        let mut closing: Vec<(TcpStream, Vec<u8>, usize)> = self
-            .slots
-            .iter_mut()
-            .filter_map(|slot| slot.connection.take())
-            .map(|connection| (connection.stream, connection.output, connection.written))
-            .collect();
-        let mut shut: Vec<TcpStream> = Vec::new();
-        while !(closing.is_empty() && shut.is_empty()) && Instant::now() < deadline {
-            closing = closing
-                .into_iter()
-                .filter_map(|(mut stream, output, mut written)| {
-                    while written < output.len() {
-                        match stream.write(&output[written..]) {
-                            Ok(0) => return None,
-                            Ok(count) => written += count,
-                            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                                return Some((stream, output, written));
-                            }
-                            Err(_) => return None,
-                        }
-                    }
-                    // A connection that is gone already has nothing left to be told.
-                    if stream.shutdown(Shutdown::Write).is_ok() {
-                        shut.push(stream);
-                    }
-                    None
-                })
-                .collect();
-            shut.retain_mut(|stream| match stream.read(&mut self.scratch) {
-                Ok(0) => false,
-                Ok(_) => true,
-                Err(error) => error.kind() == io::ErrorKind::WouldBlock,
-            });
-            if !(closing.is_empty() && shut.is_empty()) {
-                std::thread::sleep(Duration::from_millis(1));
-            }
+    /// Has a connection looked at again in the next turn.
+    fn queue(&mut self, index: usize) {
+        if let Some(connection) = self.slots[index].connection.as_mut()
+            && !std::mem::replace(&mut connection.queued, true)
+        {
+            self.ready.push(index);
         }
     }
 
@@ -572,13 +386,13 @@ impl Sockets {
         let slot = &mut self.slots[index];
         let Some(mut connection) = slot.connection.take() else { return };
         self.buffered -= connection.input.len();
+        self.unread -= connection.counted;
         // Closing the descriptor takes it out of the poll in any case.
         let _ = self.poll.registry().deregister(&mut connection.stream);
         self.open -= 1;
         self.ended.push((session_id(slot.generation, index), reason));
+        // What is left of it in the lists of a turn finds nobody there, or somebody else with nothing to say.
         self.free.push(index);
-        self.ready.retain(|ready| *ready != index);
-        self.dirty.retain(|dirty| *dirty != index);
     }
 
     fn sweep_idle(&mut self) {

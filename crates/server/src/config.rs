@@ -238,6 +238,8 @@ pub struct Limits {
     pub receive_buffer: u64,
     /// Bytes of answers waiting for one connection to read them.
     pub send_buffer: u64,
+    /// Bytes of answers waiting for all connections to read them.
+    pub unread_bytes: u64,
     /// Pull requests waiting for a message.
     pub held_pulls: u32,
     /// Messages in the answer to one pull request.
@@ -275,6 +277,7 @@ impl Default for Limits {
             in_flight_bytes: 128 * MIB,
             receive_buffer: 256 * KIB,
             send_buffer: 8 * MIB,
+            unread_bytes: 512 * MIB,
             held_pulls: 100_000,
             pull_messages: 32,
             pull_bytes: 256 * KIB,

@@ -8,8 +8,6 @@ mod serve;
 use std::path::Path;
 use std::process::ExitCode;
 
-use clap::Parser;
-
 use cli::admin::{Admin, AdminError};
 use cli::model::StoreReport;
 use cli::offline;
@@ -41,5 +39,5 @@ impl Doors for Process {
 }
 
 fn main() -> ExitCode {
-    cli::run::run(cli::args::Cli::parse(), &mut Process).into()
+    cli::run::run(cli::args::Cli::read(), &mut Process).into()
 }

@@ -12,7 +12,7 @@ use message::entry::{DecidedBy, Decision, Delay, Entry, Half, Messages, Outcome,
 use message::record::NewRecord;
 use message::{CommitLogOffset, QueueOffset, Timestamp};
 use store::disk::RealDisk;
-use store::index::{Index, IndexCounts, IndexError};
+use store::index::{Index, IndexBounds, IndexCounts, IndexError};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut args = std::env::args().skip(1);
@@ -30,7 +30,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     ] {
         let temporary = tempfile::tempdir()?;
         let root = dir.as_ref().map_or(temporary.path().to_owned(), |dir| dir.into());
-        load.run(messages, Index::discard(Arc::new(RealDisk::open(root)?))?)?;
+        load.run(messages, Index::discard(Arc::new(RealDisk::open(root)?), IndexBounds::default())?)?;
     }
     Ok(())
 }

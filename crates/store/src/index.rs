@@ -83,6 +83,9 @@ pub struct IndexBounds {
     pub gathered_keys_max: usize,
     /// Bytes of a file of blocks; at most 1 GiB.
     pub block_file_len_max: u64,
+    /// Bytes of log of which it is known until when one of their records is linked to; no more than a segment. The same
+    /// for the whole life of an index.
+    pub link_stretch: u64,
 }
 
 impl Default for IndexBounds {
@@ -92,6 +95,7 @@ impl Default for IndexBounds {
             hot_pages_max: 2048,
             gathered_keys_max: 1 << 17,
             block_file_len_max: 64 << 20,
+            link_stretch: 16 << 20,
         }
     }
 }
@@ -152,7 +156,7 @@ impl Index {
             halves: Halves::new(bounds.hot_pages_max),
             keys: Keys::new(disk.clone(), health, bounds.gathered_keys_max),
             delayed: Delayed::default(),
-            links: Links::default(),
+            links: Links::new(bounds.link_stretch),
             counts: IndexCounts::default(),
             trouble: None,
             key_hashes: Vec::new(),
@@ -312,7 +316,7 @@ impl Index {
         self.keys.forget();
         self.files.forget();
         self.delayed = Delayed::default();
-        self.links = Links::default();
+        self.links.clear();
     }
 
     /// How many entries were left out.

@@ -399,9 +399,9 @@ fn samples() -> Vec<(Entry<'static>, &'static str, Vec<Value>)> {
             vec![number(-1), number(2), bytes(b"record")],
         ),
         (
-            Entry::Deliver(Deliver { source: at(77), place: Place::Nowhere }),
+            Entry::Deliver(Deliver { source: at(77), half: true, place: Place::Nowhere }),
             "Deliver",
-            vec![number(77), Value::Place(0, Vec::new())],
+            vec![number(77), number(1), Value::Place(0, Vec::new())],
         ),
         (Entry::Offsets(offsets), "Offsets", vec![Value::Many(vec![vec![text("g"), text("t"), queue_fields]])]),
         (Entry::Topic(topic), "Topic", topic_fields),

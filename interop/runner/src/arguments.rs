@@ -9,7 +9,7 @@ pub const USAGE: &str = "\
 usage: interop [options]
   --list               list the stories and what each is about
   --only NAME          run the stories whose name contains NAME; may be repeated
-  --client VERSION     4.9.8 or 5.5.0: only this Java client (others: mqadmin, go); may be repeated
+  --client VERSION     4.9.8 or 5.5.0: only this Java client (others: mqadmin, go, rust); may be repeated
   --tandem PATH        the binary; default target/release/tandem, else target/debug/tandem
   --home DIR           the folder with java/ and go/; default: where this program was built from
   --jobs N             stories at the same time; default 2
@@ -74,7 +74,7 @@ impl Arguments {
                 "--client" => {
                     let text = value()?;
                     let version = ClientVersion::parse(&text)
-                        .ok_or_else(|| format!("unknown client {text:?}: use 4.9.8, 5.5.0, mqadmin or go"))?;
+                        .ok_or_else(|| format!("unknown client {text:?}: use 4.9.8, 5.5.0, mqadmin, go or rust"))?;
                     arguments.clients.push(version);
                 }
                 "--tandem" => arguments.tandem = value()?.into(),
@@ -130,7 +130,7 @@ mod tests {
     fn what_makes_no_sense_is_refused_with_the_word_that_makes_none() {
         for (words, reason) in [
             (&["--jobs", "0"][..], "--jobs needs a number above 0, not \"0\""),
-            (&["--client", "5.3.3"], "unknown client \"5.3.3\": use 4.9.8, 5.5.0, mqadmin or go"),
+            (&["--client", "5.3.3"], "unknown client \"5.3.3\": use 4.9.8, 5.5.0, mqadmin, go or rust"),
             (&["--only"], "--only needs a value"),
             (&["shop"], "unknown option \"shop\""),
         ] {

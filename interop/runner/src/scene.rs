@@ -188,7 +188,7 @@ impl<'a> Scene<'a> {
     pub fn java(&self, part: &str) -> Launch {
         let version = match self.client {
             ClientVersion::Java498 => "4.9.8",
-            ClientVersion::Java550 | ClientVersion::Mqadmin | ClientVersion::Go => NEWEST,
+            ClientVersion::Java550 | ClientVersion::Mqadmin | ClientVersion::Go | ClientVersion::Rust => NEWEST,
         };
         let built = self.arguments.home.join("java/target").join(version);
         let log = self.log(part);
@@ -205,6 +205,20 @@ impl<'a> Scene<'a> {
         let mut launch = self.launch(part, Command::new(self.arguments.home.join("go/target/interop")), self.log(part));
         launch.arguments = vec![part.to_owned()];
         launch
+    }
+
+    /// Any program, to be started after its environment was set, in a folder of this story.
+    pub fn program(&self, part: &str, command: &[&str], dir: &Path) -> Launch {
+        let mut process = Command::new(command[0]);
+        process.current_dir(dir);
+        let mut launch = self.launch(part, process, self.log(part));
+        launch.arguments = command[1..].iter().map(|argument| (*argument).to_owned()).collect();
+        launch
+    }
+
+    /// The project's folder.
+    pub fn checkout(&self) -> Outcome<PathBuf> {
+        Ok(self.arguments.home.join("..").canonicalize()?)
     }
 
     fn log(&self, part: &str) -> PathBuf {

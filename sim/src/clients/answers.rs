@@ -49,6 +49,12 @@ impl World {
                 self.half_failed(asked.client, id);
             }
             (What::End { half, outcome }, answer) => self.end_answered(&asked, half, outcome, &answer),
+            (What::Permit(..), Answer::Done) => self.closed_topics -= 1,
+            (What::Permit(..), Answer::Refused(_)) => self.unheard(asked),
+            (
+                What::Illegal,
+                Answer::Refused(Refusal::MessageIllegal(_) | Refusal::Unavailable(_) | Refusal::Busy(_)),
+            ) => {}
             (What::Forged, Answer::Refused(Refusal::NotFound(_))) => {}
             (What::Forged, Answer::Refused(why)) if self.failed => self.note(format_args!("not looked up: {why}")),
             (What::Forged, answer) => {
@@ -95,7 +101,11 @@ impl World {
             }
             (What::Resolve { dry_run: true, .. }, _) | (What::Resolve { outcome: None, .. }, _) => {}
             (What::Resolve { half, outcome, .. }, answer) => self.resolved(&asked, half, outcome, &answer),
-            (What::View { topic, queue, offset }, answer) => self.viewed(&topic, queue, offset, &answer),
+            (What::View { topic, queue, offset, gone }, answer) => {
+                if self.oracle.queues.gone(&topic) == gone {
+                    self.viewed(&topic, queue, offset, &answer);
+                }
+            }
             (What::ViewHidden(half), Answer::Found(found)) => {
                 let text = format!("half {half} was shown: {:016x}", hash_of(&found.records));
                 self.oracle.fail("a half is not readable by its offset", text);
@@ -144,6 +154,10 @@ impl World {
             Refusal::SubscriptionMissing(_) => allowed.contains(&Refused::Subscription),
             Refusal::Conflict(_) => allowed.contains(&Refused::New),
             Refusal::Failed(_) => self.failed,
+            // With `durability = "memory"` a power cut may take back that it was opened again.
+            Refusal::NoPermission(_) => {
+                allowed.contains(&Refused::New) && (self.closed_topics > 0 || self.plan.is_lossy())
+            }
             _ => false,
         };
         if !reason {
@@ -168,6 +182,10 @@ impl World {
             }
         };
         let Some(outcome) = outcome else { return };
+        let known = self.oracle.transactions.halves.get(&half).is_some_and(|fact| fact.told);
+        if known && matches!(ended, Ended::Repeated | Ended::Contradicted) {
+            self.oracle.reached.push("decision answered from the log");
+        }
         let (end, start) = (self.end(), self.log_start());
         if let Err((rule, text)) = self.oracle.transactions.ended(half, outcome, ended, end, start) {
             self.oracle.fail(rule, text);

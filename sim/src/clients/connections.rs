@@ -79,6 +79,23 @@ impl World {
         self.agenda.add(self.now.plus_ms(HEARTBEAT_MS), Intent::Heartbeat(client, session));
     }
 
+    /// A client takes leave before it goes.
+    pub(crate) fn unregister(&mut self, client: usize) {
+        let name = self.clients[client].name.clone();
+        let (producer, consumer) = match &self.clients[client].role {
+            Role::Plain => (Some("plain".to_owned()), None),
+            Role::Transactional(group) => (Some(group.clone()), None),
+            Role::Consumer(consumer) => (None, Some(consumer.group.clone())),
+            Role::Operator => return,
+        };
+        let request = Request::Unregister {
+            client: &name,
+            producer_group: producer.as_deref(),
+            consumer_group: consumer.as_deref(),
+        };
+        self.ask(client, "unregister", Some(What::Other), request);
+    }
+
     /// The connection of a client is gone, or its broker is; what it was about to do by that connection it does not.
     pub(crate) fn disconnected(&mut self, client: usize) {
         let Some(session) = self.clients[client].session.take() else { return };

@@ -125,7 +125,8 @@ impl World {
         let allowed = self.oracle.offsets.answers(group, topic, queue);
         let gone = self.oracle.queues.gone(topic);
         let what = What::QueryOffset { group: group.to_owned(), topic: topic.to_owned(), queue, allowed, gone };
-        let request = Request::QueryOffset { group, topic, queue, zero_if_absent: true };
+        let zero_if_absent = self.rng.chance(700);
+        let request = Request::QueryOffset { group, topic, queue, zero_if_absent };
         self.ask(client, "query offset", Some(what), request);
     }
 
@@ -184,6 +185,7 @@ impl World {
             return;
         }
         let auditor = self.clients[client].is_auditor();
+        self.plant_offset(session, client, &topic, queue, pulled);
         let Some(me) = self.clients[client].consumer() else { return };
         let Some(lane) = me.lanes.get_mut(&(topic.clone(), queue)) else { return };
         lane.busy = false;
@@ -304,8 +306,9 @@ impl World {
         if min == 0 {
             return Ok(());
         }
-        if !self.oracle.expires {
-            return Err((rule, format!("it begins at {min}")));
+        self.oracle.may_begin_at(topic, queue, min)?;
+        if self.queue_end(topic, queue) == Some(min) {
+            self.oracle.reached.push("queue expired to its end");
         }
         let retention = self.plan.engine.retention;
         let youngest = min.checked_sub(1).and_then(|last| self.oracle.queues.slot(topic, queue, last));

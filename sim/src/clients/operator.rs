@@ -6,6 +6,7 @@ use message::{CommitLogOffset, Timestamp};
 
 use crate::agenda::Intent;
 use crate::clients::OPERATOR;
+use crate::oracle::TransactionId;
 use crate::world::{What, World};
 
 impl World {
@@ -20,7 +21,7 @@ impl World {
     }
 
     pub(crate) fn operate(&mut self) {
-        match self.rng.below(10) {
+        match self.rng.below(12) {
             0..4 => self.list(None),
             4..7 => self.show(),
             7 => {
@@ -29,6 +30,8 @@ impl World {
                 self.ask(OPERATOR, "put topic", Some(What::Other), request);
             }
             8 => self.reset(),
+            9 => self.permit(),
+            10 => self.statistics(),
             _ => {
                 let queues = [(self.plan.topics[0].0.clone(), 0)];
                 let queues = queues.iter().map(|(topic, queue)| (topic.as_str(), *queue)).collect();
@@ -36,6 +39,39 @@ impl World {
                 self.ask(OPERATOR, "lock", Some(What::Other), Request::Lock(lock));
             }
         }
+    }
+
+    /// Closes a topic to writers for a while: what is under way to it is delivered all the same.
+    fn permit(&mut self) {
+        let (topic, _) = self.rng.pick(&self.plan.topics);
+        let Some(config) = self.routes.get(&topic).cloned() else { return };
+        let closed = TopicConfig { perm: TopicConfig::READ, ..config };
+        if self.ask(OPERATOR, "close topic", Some(What::Other), Request::PutTopic(closed)) {
+            self.closed_topics += 1;
+            let wait = self.rng.between(10, 3_000) as i64;
+            self.agenda.add(self.now.plus_ms(wait), Intent::OpenTopic(topic));
+        }
+    }
+
+    /// Opens a topic to writers again, however long it takes until the broker is there to hear it.
+    pub(crate) fn open_topic(&mut self, topic: String) {
+        // A topic that is gone is made anew with its first message, and is open then.
+        let Some(config) = self.routes.get(&topic).cloned() else { return };
+        let open = TopicConfig { perm: TopicConfig::READ | TopicConfig::WRITE, ..config };
+        if !self.ask(OPERATOR, "open topic", Some(What::Permit(topic.clone())), Request::PutTopic(open)) {
+            self.agenda.add(self.now.plus_ms(500), Intent::OpenTopic(topic));
+        }
+    }
+
+    fn statistics(&mut self) {
+        let (topic, _) = self.rng.pick(&self.plan.topics);
+        let (group, ..) = self.rng.pick(&self.plan.consumer_groups);
+        let request = match self.rng.below(3) {
+            0 => Request::TopicStats { topic: &topic },
+            1 => Request::ConsumeStats { group: &group, topic: None },
+            _ => Request::ConsumerList { group: &group },
+        };
+        self.ask(OPERATOR, "statistics", Some(What::Other), request);
     }
 
     pub(crate) fn list(&mut self, set_aside: Option<bool>) {
@@ -87,6 +123,9 @@ impl World {
             if let Err((rule, text)) = self.oracle.transactions.learn(row.half.at, row.sequence.signed(), id) {
                 return self.oracle.fail(rule, text);
             }
+            if let Err((rule, text)) = self.attempts_are_answers(id, row) {
+                return self.oracle.fail(rule, text);
+            }
             let fact = &self.oracle.transactions.halves[&row.half.at];
             if fact.decided.is_some() {
                 let text = format!("half {} is listed as {}: {fact:?}", row.half.at, row.state);
@@ -107,6 +146,22 @@ impl World {
                 self.agenda.add(self.now, Intent::Resolve(row.half.at, resolution, dry_run));
             }
         }
+    }
+
+    /// Only a check that was answered with "unknown" counts, and only so many of them, or the end of its topic, set a
+    /// transaction aside.
+    fn attempts_are_answers(&self, id: TransactionId, row: &TransactionStatus) -> Result<(), (&'static str, String)> {
+        let transaction = self.oracle.transactions.get(id);
+        let shown = || format!("{transaction:?} is listed as {}, {} attempts", row.state, row.attempts);
+        if row.attempts > transaction.unknowns {
+            return Err(("only an answer counts as a check", shown()));
+        }
+        let topic = &self.oracle.messages[&transaction.message].topic;
+        let deleted = self.oracle.queues.gone(topic) > 0 || self.oracle.deleting.contains(topic);
+        if row.state == "set-aside" && transaction.unknowns < self.plan.engine.broker.checks.check_max && !deleted {
+            return Err(("nothing is set aside before it was asked about often enough", shown()));
+        }
+        Ok(())
     }
 
     pub(crate) fn resolve(&mut self, half: CommitLogOffset, resolution: Resolution, dry_run: bool) {
@@ -141,6 +196,7 @@ impl World {
             self.oracle.deleting.insert(topic);
             // Halves that are set aside make room for other checks.
             self.unanswered.clear();
+            self.deleted_at = self.now;
         }
     }
 
@@ -195,7 +251,7 @@ impl World {
                 let found = self.oracle.queues.all_slots().nth(number);
                 let found = found.map(|(topic, queue, offset, slot)| (topic.to_owned(), queue, offset, slot.at));
                 if let Some((topic, queue, offset, at)) = found {
-                    let what = What::View { topic, queue, offset };
+                    let what = What::View { gone: self.oracle.queues.gone(&topic), topic, queue, offset };
                     self.ask(OPERATOR, "view message", Some(what), Request::ViewMessage { at });
                 }
             }

@@ -86,6 +86,15 @@ impl World {
         self.ask(client, name, Some(What::Send(id)), Request::Send(send));
     }
 
+    /// A message that is longer than any may be.
+    pub(crate) fn send_illegal(&mut self, client: usize) {
+        let id = self.new_message(None, false);
+        let message = self.oracle.messages.remove(&id).expect("just made");
+        let body = vec![b'x'; self.plan.engine.broker.limits.message_size + 1];
+        let send = request(&message, "plain", client, self.now, "", &body);
+        self.ask(client, "illegal message", Some(What::Illegal), Request::Send(send));
+    }
+
     pub(crate) fn new_batch(&mut self, client: usize) {
         let first = self.new_message(None, false);
         let mut ids = vec![first];

@@ -94,6 +94,10 @@ impl World {
             return self.oracle.fail(rule, text);
         }
         let end = self.end();
+        let fact = &self.oracle.transactions.halves[&sent.at];
+        if fact.answered.is_some() {
+            self.oracle.reached.push("half repeated");
+        }
         let fact = self.oracle.transactions.halves.get_mut(&sent.at).expect("just learned");
         fact.answered = Some(fact.answered.map_or(end, |known| known.min(end)));
         if self.oracle.transactions.get(id).running == Some(client) {
@@ -285,7 +289,7 @@ impl World {
         if self.answered_late.get(&(session, check.half)) != Some(&self.now) {
             outstanding.insert(check.half, self.now);
         }
-        if outstanding.len() > unanswered_max && self.latest >= self.jumped_until {
+        if outstanding.len() > unanswered_max && self.latest >= self.jumped_until && self.now != self.deleted_at {
             return Err(("one session is not flooded with checks", format!("{shown}, {} at once", outstanding.len())));
         }
         Ok(())

@@ -2,6 +2,9 @@ use std::collections::BTreeMap;
 
 type Key = (String, String, u32);
 
+/// A request that nobody will ever answer.
+const NOT_ANSWERED: u64 = 0;
+
 /// What groups have told about how far they have consumed, and what of it must not be lost.
 #[derive(Debug, Default)]
 pub struct Offsets {
@@ -28,6 +31,13 @@ impl Offsets {
     /// A group tells an offset; `token` names the request if it waits for an answer.
     pub fn told(&mut self, group: &str, topic: &str, queue: u32, offset: u64, token: Option<u64>) {
         self.at(group, topic, queue).since.push((token, offset));
+    }
+
+    /// The log has no room: what was told and not answered may be lost before it is stored, for a disk that is full takes
+    /// nothing but what was prepared. Only an answer promises anything.
+    pub fn nothing_is_sure(&mut self) {
+        let told = self.queues.values_mut().flat_map(|told| &mut told.since);
+        told.filter(|(token, _)| token.is_none()).for_each(|(token, _)| *token = Some(NOT_ANSWERED));
     }
 
     /// The request is answered: its offset, and none before it, is what a crash leaves at least.

@@ -7,7 +7,7 @@ use store::reader::{self, QueueRead, ReadLimits, ReadStatus, TagFilter};
 
 use message::entry::Outcome;
 
-use super::{MessageId, Oracle, Promise, messages};
+use super::{MessageId, Oracle, Promise, index_has_what_the_log_has, messages};
 use crate::history::hash_of;
 
 /// What a recovered broker would deliver: every message of every queue, read as a consumer reads.
@@ -120,6 +120,8 @@ impl Oracle {
     /// The promise that does not hold, and how.
     pub fn holds(&self, engine: &Engine, found: &Recovered) -> Result<(), (&'static str, String)> {
         self.queues_hold(found)?;
+        let start = self.log_start.max(engine.log().start());
+        index_has_what_the_log_has(engine, found, start).map_err(|text| ("the index has what the log has", text))?;
         self.delayed_hold(engine, found)?;
         self.transactions_hold(engine, found)?;
         let state = engine.broker().state();
@@ -180,8 +182,34 @@ impl Oracle {
                 return Err(("what was answered as stored is not lost", text));
             }
         }
-        if let Some(((topic, queue), _)) = found.queues.iter().find(|(_, queue)| queue.min > 0 && !self.expires) {
-            return Err(("nothing expires before its time", format!("{topic} queue {queue} has lost its beginning")));
+        for ((topic, queue), found) in found.queues.iter().filter(|(_, queue)| queue.min > 0) {
+            self.may_begin_at(topic, *queue, found.min)?;
+        }
+        Ok(())
+    }
+
+    /// Whether a queue may begin at `min`: what was before has gone with its segment.
+    ///
+    /// # Errors
+    /// The message that is missing although its segment is there.
+    pub fn may_begin_at(&self, topic: &str, queue: u32, min: u64) -> Result<(), (&'static str, String)> {
+        let start = self.log_start;
+        let rule = "nothing expires before its time";
+        if !self.expires {
+            return Err((rule, format!("{topic} queue {queue} has lost its beginning")));
+        }
+        // A record may lie far before the place where it became visible: a half's is known by the half, that of a delayed
+        // message or of a retry is not known here.
+        let again = names::group_of_retry_topic(topic).or(names::group_of_dead_letter_topic(topic)).is_some();
+        let Some(last) = self.queues.slot(topic, queue, min - 1).filter(|_| !again) else { return Ok(()) };
+        let delayed =
+            last.message.and_then(|id| self.messages.get(&id)).is_none_or(|message| message.delay_ms.is_some());
+        let half = last.half > CommitLogOffset::ZERO && last.half < start;
+        if last.at >= start && !half && !delayed && !self.deleting.contains(topic) {
+            return Err((
+                rule,
+                format!("{topic} queue {queue} begins at {min} in a log from {start} on, without {last:?}"),
+            ));
         }
         Ok(())
     }

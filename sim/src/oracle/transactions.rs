@@ -256,7 +256,9 @@ impl Transactions {
                     || self.get(fact.transaction).by_hand
                     || self.may_be_exhausted(fact.transaction);
                 if fact.answered.is_some() && !(decided && log_start > half) {
-                    let text = format!("half {half}, which was answered as stored, is unknown: {fact:?}");
+                    let text = format!(
+                        "half {half}, which was answered as stored, is unknown in a log from {log_start} on: {fact:?}"
+                    );
                     return Err(("a stored half is known until it has expired", text));
                 }
                 Ok(())

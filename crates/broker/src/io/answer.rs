@@ -55,8 +55,17 @@ pub enum Answer {
         total: u64,
         /// How many of them are set aside.
         set_aside: u64,
-        /// Whether more match than are listed.
-        more: bool,
+        /// Where the list goes on, if it does: after this. A list can go on although it is empty so far.
+        next: Option<CommitLogOffset>,
+    },
+    /// What happened to transactions lately.
+    Watched {
+        /// In the order in which it happened.
+        events: Vec<TransactionEvent>,
+        /// Number to go on from.
+        next: u64,
+        /// Events that are told no more: whoever asks came too late for them. At least so many.
+        missed: u64,
     },
     /// One transaction.
     Transaction(Box<TransactionStatus>),
@@ -219,6 +228,25 @@ pub struct TransactionStatus {
     pub timeline: Vec<(Timestamp, Happening)>,
 }
 
+/// Something that just happened to a transaction.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct TransactionEvent {
+    /// Its number among all of this run of the broker.
+    pub number: u64,
+    /// When.
+    pub at: Timestamp,
+    /// The half: the one name of the transaction that is always known.
+    pub half: CommitLogOffset,
+    /// Unique id; empty, as are group and topic, where the ledger has forgotten the half already.
+    pub id: String,
+    /// Producer group.
+    pub group: String,
+    /// Topic.
+    pub topic: String,
+    /// What.
+    pub what: Happening,
+}
+
 /// Something that happened to a transaction.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Happening {
@@ -228,6 +256,11 @@ pub enum Happening {
         client: String,
         /// Where.
         at: CommitLogOffset,
+    },
+    /// A producer is being asked. Told to those who watch only: the log has what came of it.
+    Asked {
+        /// Client id of the producer, empty if it never said one.
+        client: String,
     },
     /// A producer was asked.
     Checked {

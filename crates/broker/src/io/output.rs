@@ -30,8 +30,6 @@ pub enum Output {
         /// Value; `None` when it is gone.
         value: Option<String>,
     },
-    /// Close a connection.
-    Close(SessionId),
     /// Something an operator should know.
     Warn(String),
     /// The log holds something that cannot be applied: stop, or the state is not what the log says.

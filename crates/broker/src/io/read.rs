@@ -40,12 +40,21 @@ pub enum ReadRequest {
         /// The last entry about it, for one that is undecided.
         last: Option<CommitLogOffset>,
     },
-    /// The same for the last half with this unique id.
+    /// The same for the last half with this unique id or key.
     HalfByKey {
-        /// Unique id.
+        /// Unique id, or one of its keys.
         key: String,
         /// Topics it may be for: all there are. A half may be the first thing that ever was for its topic.
         topics: Vec<Arc<str>>,
+    },
+    /// Where the halves with this unique id or key lie, decided or not.
+    HalvesByKey {
+        /// Unique id, or one of its keys.
+        key: String,
+        /// Topics they may be for.
+        topics: Vec<Arc<str>>,
+        /// At most so many.
+        max: usize,
     },
     /// The entry at an offset, if there is one.
     Entry {
@@ -122,6 +131,8 @@ pub enum ReadOutcome {
     Records(Option<Vec<u8>>),
     /// A half and its decision.
     Half(Option<HalfEntries>),
+    /// Places in the log, in no order.
+    Places(Vec<CommitLogOffset>),
     /// The payload of an entry.
     Entry(Option<Vec<u8>>),
     /// The store could not read.

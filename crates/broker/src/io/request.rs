@@ -156,9 +156,14 @@ pub enum Request<'a> {
     },
     /// Undecided transactions.
     ListTransactions(TransactionFilter<'a>),
+    /// What happens to transactions, from this number on; without one, where watching begins.
+    WatchTransactions {
+        /// The `next` of the answer before.
+        from: Option<u64>,
+    },
     /// One transaction's whole life.
     ShowTransaction {
-        /// Offset id, position of the half, or unique id.
+        /// Offset id, position of the half, unique id, or one of its keys.
         id: &'a str,
     },
     /// Settle a transaction by hand.
@@ -384,7 +389,7 @@ pub struct TransactionFilter<'a> {
     pub group: Option<&'a str>,
     /// Topic of the message.
     pub topic: Option<&'a str>,
-    /// Unique id.
+    /// Unique id, or one of the message's keys.
     pub key: Option<&'a str>,
     /// Only those set aside (true), or only those that are asked about (false).
     pub set_aside: Option<bool>,

@@ -21,7 +21,11 @@ impl<'a> Entry<'a> {
                 return Ok(Entry::Carried(Carried { source: offset(&mut reader)?, record: reader.rest() }));
             }
             kind::DECISION => Entry::Decision(decision(&mut reader)?),
-            kind::DELIVER => Entry::Deliver(Deliver { source: offset(&mut reader)?, place: place(&mut reader)? }),
+            kind::DELIVER => Entry::Deliver(Deliver {
+                source: offset(&mut reader)?,
+                half: flag(&mut reader, "of a half")?,
+                place: place(&mut reader)?,
+            }),
             kind::CHECK => Entry::Check(check(&mut reader)?),
             kind::SET_ASIDE => Entry::SetAside(note(&mut reader)?),
             kind::RESUME => Entry::Resume(note(&mut reader)?),

@@ -29,9 +29,10 @@ impl Entry<'_> {
                 Scheduled::head(*deliver_at, *sequence, out);
                 out.extend_from_slice(record);
             }
-            Entry::Deliver(Deliver { source, place }) => {
+            Entry::Deliver(Deliver { source, half, place }) => {
                 out.put_u8(kind::DELIVER);
                 out.put_u64(source.get());
+                out.put_u8(u8::from(*half));
                 place.encode(out);
             }
             Entry::Offsets(changes) => encode_offsets(changes, out),

@@ -61,7 +61,7 @@ fn every_kind() -> Vec<Entry<'static>> {
             sequence: QueueOffset::new(2),
             record: b"record bytes",
         }),
-        Entry::Deliver(Deliver { source: offset(77), place: link() }),
+        Entry::Deliver(Deliver { source: offset(77), half: true, place: link() }),
         Entry::Offsets(vec![OffsetChange {
             group: "cart",
             topic: "orders",

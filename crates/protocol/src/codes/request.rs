@@ -11,6 +11,12 @@ macro_rules! request_codes {
             $($(#[$doc])* $variant = $code,)+
         }
 
+        impl From<RequestCode> for i32 {
+            fn from(code: RequestCode) -> Self {
+                code.code()
+            }
+        }
+
         impl RequestCode {
             /// All codes known.
             pub const ALL: &'static [Self] = &[$(Self::$variant,)+];

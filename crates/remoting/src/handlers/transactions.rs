@@ -1,4 +1,4 @@
-//! Transactions as operators see and settle them: 323, and our own 7001, 7002, 7003.
+//! Transactions as operators see and settle them: 323, and our own 7001, 7002, 7003, 7005.
 
 use broker::io::{Answer, Request, Resolution, Resolve, TransactionFilter, TransactionStatus};
 use message::CommitLogOffset;
@@ -10,7 +10,7 @@ use super::topics::who;
 use crate::caller::{Call, Caller, Fault};
 use crate::desk::Desk;
 use crate::door::Env;
-use crate::own::{Action, ListTransactions, ResolveTransaction, Transaction, TransactionPage};
+use crate::own::{Action, ListTransactions, ResolveTransaction, Transaction, TransactionPage, Watched};
 
 /// Most transactions one answer lists.
 const LIST_MAX: usize = 1000;
@@ -46,6 +46,13 @@ pub(crate) fn list(_: &mut Desk, env: &mut Env<'_>, call: &Call<'_>, _: &mut Vec
     Ok(())
 }
 
+/// 7005.
+pub(crate) fn watch(_: &mut Desk, env: &mut Env<'_>, call: &Call<'_>, _: &mut Vec<u8>) -> Result<(), Fault> {
+    let from = call.fields.opt_i64("from")?.and_then(|from| u64::try_from(from).ok());
+    env.ask(call.caller.session, call.reply(), Request::WatchTransactions { from });
+    Ok(())
+}
+
 /// 7002.
 pub(crate) fn show(_: &mut Desk, env: &mut Env<'_>, call: &Call<'_>, _: &mut Vec<u8>) -> Result<(), Fault> {
     let id = call.fields.str("id")?;
@@ -74,9 +81,14 @@ pub(crate) fn resolve(_: &mut Desk, env: &mut Env<'_>, call: &Call<'_>, _: &mut 
 pub(crate) fn answer(desk: &mut Desk, env: &mut Env<'_>, caller: Caller, answer: Answer, to: &mut Vec<u8>) {
     match answer {
         Answer::Done | Answer::Settled(_) => caller.done(to),
-        Answer::Transactions { rows, total, set_aside, more } => {
+        Answer::Watched { events, next, missed } => {
+            let events = events.into_iter().map(|event| (desk.offset_id(event.half).as_str().to_owned(), event));
+            let watched = Watched { events: events.collect(), next, missed };
+            caller.body(to, |to| watched.write(to));
+        }
+        Answer::Transactions { rows, total, set_aside, next } => {
             let transactions = rows.into_iter().map(|row| shown(desk, env, row)).collect();
-            let page = TransactionPage { transactions, total, set_aside, more, now: env.now };
+            let page = TransactionPage { transactions, total, set_aside, next, now: env.now };
             caller.body(to, |to| page.write(to));
         }
         Answer::Transaction(status) => {

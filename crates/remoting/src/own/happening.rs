@@ -22,11 +22,21 @@ const DECIDERS: [(DecidedBy, &str); 4] = [
 pub(super) fn write(out: &mut Vec<u8>, at: Timestamp, happening: &Happening) {
     let mut event = Object::begin(out);
     event.int("at", at.millis());
+    members(&mut event, happening);
+    event.end();
+}
+
+/// What happened, into an object that says more than that.
+pub(super) fn members(event: &mut Object<'_>, happening: &Happening) {
     match happening {
         Happening::Stored { client, at } => {
             event.string("client", client);
             event.string("event", "stored");
             event.int("logOffset", at.signed());
+        }
+        Happening::Asked { client } => {
+            event.string("client", client);
+            event.string("event", "asked");
         }
         Happening::Checked { client, outcome } => {
             event.string("answer", word(&CHECK_OUTCOMES, *outcome));
@@ -62,13 +72,13 @@ pub(super) fn write(out: &mut Vec<u8>, at: Timestamp, happening: &Happening) {
             event.string("topic", topic);
         }
     }
-    event.end();
 }
 
 /// Reads one event.
 pub(super) fn read(value: &Value<'_>) -> Result<(Timestamp, Happening), BodyError> {
     let happening = match &*text(value, "event")? {
         "stored" => Happening::Stored { client: text(value, "client")?, at: log_offset(value)? },
+        "asked" => Happening::Asked { client: text(value, "client")? },
         "checked" => {
             Happening::Checked { client: text(value, "client")?, outcome: meaning(value, "answer", &CHECK_OUTCOMES)? }
         }
@@ -123,6 +133,7 @@ mod tests {
         let at = CommitLogOffset::new(4096);
         let mut all = vec![
             Happening::Stored { client: "10.0.0.5@1".to_owned(), at },
+            Happening::Asked { client: "10.0.0.5@1".to_owned() },
             Happening::SetAside { who: String::new(), why: why.clone() },
             Happening::Resumed { who: who.clone(), why: why.clone() },
             Happening::Scheduled { deliver_at: Timestamp::from_millis(9) },

@@ -6,7 +6,7 @@ use protocol::BodyError;
 use protocol::json::{Array, Object, Value, parse};
 
 use super::happening;
-use super::read::{int, items, opt_bool, opt_int, text};
+use super::read::{items, negative, opt_int, signed, text, time, unsigned};
 
 /// A transaction as it is shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,8 +30,8 @@ pub struct TransactionPage {
     pub total: u64,
     /// How many of them are set aside.
     pub set_aside: u64,
-    /// Whether more match: ask for those after the last one's log offset.
-    pub more: bool,
+    /// Where the list goes on, if it does: ask for those after this. A page can be empty although others follow.
+    pub next: Option<CommitLogOffset>,
     /// The broker's time.
     pub now: Timestamp,
 }
@@ -43,7 +43,9 @@ impl TransactionPage {
     /// Appends the body.
     pub fn write(&self, out: &mut Vec<u8>) {
         let mut object = Object::begin(out);
-        object.bool("more", self.more);
+        if let Some(next) = self.next {
+            object.int("next", next.signed());
+        }
         object.int("now", self.now.millis());
         object.int("setAside", signed(self.set_aside));
         object.int("total", signed(self.total));
@@ -65,7 +67,9 @@ impl TransactionPage {
             transactions: items(&body, "transactions")?.iter().map(Transaction::read).collect::<Result<_, _>>()?,
             total: unsigned(&body, "total")?,
             set_aside: unsigned(&body, "setAside")?,
-            more: opt_bool(&body, "more")?.unwrap_or(false),
+            next: opt_int(&body, "next")?
+                .map(|next| CommitLogOffset::from_signed(next).ok_or_else(|| negative("next", next)))
+                .transpose()?,
             now: time(&body, "now")?,
         })
     }
@@ -152,19 +156,6 @@ fn state(value: &Value<'_>) -> Result<&'static str, BodyError> {
     })
 }
 
-fn signed(value: u64) -> i64 {
-    i64::try_from(value).unwrap_or(i64::MAX)
-}
-
-fn unsigned(value: &Value<'_>, name: &'static str) -> Result<u64, BodyError> {
-    let number = int(value, name)?;
-    u64::try_from(number).map_err(|_| BodyError::Invalid {
-        name,
-        value: number.to_string(),
-        expected: "a number that is not negative",
-    })
-}
-
 fn small(value: &Value<'_>, name: &'static str) -> Result<u32, BodyError> {
     let number = unsigned(value, name)?;
     u32::try_from(number).map_err(|_| BodyError::Invalid {
@@ -172,10 +163,6 @@ fn small(value: &Value<'_>, name: &'static str) -> Result<u32, BodyError> {
         value: number.to_string(),
         expected: "a 32-bit number",
     })
-}
-
-fn time(value: &Value<'_>, name: &'static str) -> Result<Timestamp, BodyError> {
-    Ok(Timestamp::from_millis(int(value, name)?))
 }
 
 #[cfg(test)]
@@ -241,7 +228,8 @@ mod tests {
         waiting.status.next_check = Some(Timestamp::from_millis(1_700_000_006_000));
         waiting.status.timeline.clear();
         let now = waiting.now;
-        let page = TransactionPage { transactions: vec![waiting], total: 2, set_aside: 1, more: true, now };
+        let next = Some(CommitLogOffset::new(4096));
+        let page = TransactionPage { transactions: vec![waiting], total: 2, set_aside: 1, next, now };
         body.clear();
         page.write(&mut body);
         assert_eq!(TransactionPage::decode(&body), Ok(page));

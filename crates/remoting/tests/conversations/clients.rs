@@ -102,7 +102,8 @@ fn producers_are_listed_by_group() {
 #[test]
 fn only_queues_of_this_broker_are_locked() {
     let mut house = House::new();
-    let client = house.open();
+    house.topic("orders", 4);
+    let client = house.client("c1", None, Some(("cart", &["orders"])));
     let body = |client: &str| {
         format!(
             r#"{{"clientId":{client:?},"consumerGroup":"cart","mqSet":[{{"topic":"orders","brokerName":"broker-a","queueId":0}},{{"topic":"orders","brokerName":"other","queueId":1}},{{"topic":"orders","brokerName":"broker-a","queueId":-1}}]}}"#

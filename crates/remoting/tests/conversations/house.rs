@@ -300,7 +300,6 @@ impl House {
                     Output::KeyValueChanged { namespace, key, value } => {
                         names.put_key_value(&namespace, &key, value.as_deref());
                     }
-                    Output::Close(_) => {}
                     Output::Warn(why) | Output::Fatal(why) => panic!("{why}"),
                 }
             }

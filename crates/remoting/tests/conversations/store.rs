@@ -48,7 +48,7 @@ impl Store {
                 return;
             }
             Entry::Decision(decision) => (decision.place, Some(decision.half)),
-            Entry::Deliver(deliver) => (deliver.place, None),
+            Entry::Deliver(deliver) => (deliver.place, deliver.half.then_some(deliver.source)),
             _ => return,
         };
         match place {
@@ -138,6 +138,12 @@ impl Store {
             ReadRequest::HalfByKey { key, .. } => ReadOutcome::Half(self.half(|half| {
                 Record::parse(half.record).ok().and_then(|r| r.property(properties::UNIQ_KEY)) == Some(key.as_str())
             })),
+            ReadRequest::HalvesByKey { key, .. } => {
+                let named = self.half(|half| {
+                    Record::parse(half.record).ok().and_then(|r| r.property(properties::KEYS)) == Some(key.as_str())
+                });
+                ReadOutcome::Places(named.into_iter().map(|entries| entries.half_at).collect())
+            }
             ReadRequest::Entry { at } => {
                 let found = self.entries.iter().find(|(frame, ..)| frame == at);
                 ReadOutcome::Entry(found.map(|(_, _, payload)| payload.clone()))

@@ -1,9 +1,11 @@
 //! What is asked of a running broker, and how that may fail.
 
+use remoting::own::Overview;
+
 use super::exit::Exit;
 use super::model::{
     GroupDetail, GroupRow, MessageDetail, Resolve, TopicDeleted, TopicDetail, TopicRow, TransactionDetail,
-    TransactionPage, TransactionQuery,
+    TransactionPage, TransactionQuery, Watched,
 };
 
 /// A running broker, as operators see it.
@@ -28,6 +30,12 @@ pub trait Admin {
     fn transaction(&mut self, id: &str) -> Result<TransactionDetail, AdminError>;
     /// Decides or resumes a transaction. What has been decided otherwise meanwhile is refused.
     fn resolve(&mut self, order: &Resolve) -> Result<(), AdminError>;
+    /// What happened to transactions since `from`, the [`Watched::next`] of the answer before; without it, watching begins.
+    fn watch(&mut self, from: Option<u64>) -> Result<Watched, AdminError>;
+    /// What each topic and group has counted.
+    fn overview(&mut self) -> Result<Overview, AdminError>;
+    /// Brokers that the name server there sends clients to: name and address, the masters.
+    fn brokers(&mut self) -> Result<Vec<(String, String)>, AdminError>;
     /// One visible message, by its offset id, or by its message id in `topic`.
     fn message(&mut self, id: &str, topic: Option<&str>) -> Result<MessageDetail, AdminError>;
 }

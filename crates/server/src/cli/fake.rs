@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
+use remoting::own::Overview;
+
 use super::admin::{Admin, AdminError, Thing};
 use super::model::*;
 use super::run::Doors;
@@ -21,6 +23,10 @@ pub struct FakeBroker {
     pub transactions: Vec<TransactionDetail>,
     pub messages: Vec<MessageDetail>,
     pub refuses: Option<&'static str>,
+    /// What those who watch are told, an answer after the other; then nothing.
+    pub watched: Vec<Watched>,
+    pub overviews: Vec<Overview>,
+    pub brokers: Vec<(String, String)>,
     pub told: Rc<RefCell<Vec<String>>>,
 }
 
@@ -81,6 +87,7 @@ impl Admin for FakeBroker {
             query.group.as_ref().is_none_or(|group| *group == row.group)
                 && query.topic.as_ref().is_none_or(|topic| *topic == row.topic)
                 && query.state.is_none_or(|state| state == row.state)
+                && query.key.as_ref().is_none_or(|key| *key == row.id || row.keys.split(' ').any(|one| one == key))
                 && query.older_than_ms.is_none_or(|age| NOW - row.stored_at_ms > age as i64)
         };
         let fitting: Vec<_> = self.transactions.iter().map(|one| one.row.clone()).filter(fits).collect();
@@ -101,6 +108,25 @@ impl Admin for FakeBroker {
 
     fn resolve(&mut self, order: &Resolve) -> Result<(), AdminError> {
         self.tell(format!("{} {} by {}: {}", order.action.word(), order.offset_id, order.by, order.reason))
+    }
+
+    fn watch(&mut self, from: Option<u64>) -> Result<Watched, AdminError> {
+        match from {
+            Some(from) if (from as usize) < self.watched.len() => Ok(self.watched[from as usize].clone()),
+            from => Ok(Watched { next: from.unwrap_or(0), ..Watched::default() }),
+        }
+    }
+
+    fn overview(&mut self) -> Result<Overview, AdminError> {
+        match self.overviews.len() {
+            0 => Ok(Overview::default()),
+            1 => Ok(self.overviews[0].clone()),
+            _ => Ok(self.overviews.remove(0)),
+        }
+    }
+
+    fn brokers(&mut self) -> Result<Vec<(String, String)>, AdminError> {
+        Ok(self.brokers.clone())
     }
 
     fn message(&mut self, id: &str, topic: Option<&str>) -> Result<MessageDetail, AdminError> {

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 pub use transaction::{
     CheckAnswer, DecidedBy, DecidedOutcome, Event, Resolve, ResolveAction, TransactionDetail, TransactionPage,
-    TransactionQuery, TransactionRow, TransactionState, What,
+    TransactionQuery, TransactionRow, TransactionState, Watched, WatchedEvent, What,
 };
 
 /// What a topic is for.

@@ -14,12 +14,14 @@ use std::time::Duration;
 
 use protocol::BodyError;
 use protocol::codes::{RequestCode, ResponseCode};
+use protocol::request::route::ClusterInfo;
 use remoting::client::{Client, ClientError, Received};
+use remoting::own;
 
 use super::admin::{Admin, AdminError, Thing};
 use super::model::{
     GroupDetail, GroupRow, MessageDetail, Resolve, TopicDeleted, TopicDetail, TopicRow, TransactionDetail,
-    TransactionPage, TransactionQuery,
+    TransactionPage, TransactionQuery, Watched,
 };
 
 /// How long a broker may take to answer one request.
@@ -55,7 +57,7 @@ impl Remote {
 
     /// As [`Remote::ask`], for requests that RocketMQ does not have; their names are of our own.
     fn ask_own(&mut self, code: i32, fields: &[(&str, &str)], body: &[u8]) -> Result<Received, AdminError> {
-        self.ask_code(code, remoting::own::name(code).unwrap_or("a request of Tandem's own"), fields, body)
+        self.ask_code(code, own::name(code).unwrap_or("a request of Tandem's own"), fields, body)
     }
 
     fn ask_code(
@@ -70,6 +72,20 @@ impl Remote {
             return Err(AdminError::Unsupported { addr: self.addr.clone(), what: format!("{name}, code {code}") });
         }
         Ok(answer)
+    }
+
+    /// As [`Remote::find`] with each of these fields, all at once: one round trip for many.
+    fn find_all(
+        &mut self,
+        code: RequestCode,
+        questions: &[Vec<(&str, &str)>],
+        absent: ResponseCode,
+    ) -> Result<Vec<Option<Received>>, AdminError> {
+        let answers = self.client.call_all(code.code(), questions).map_err(|error| self.failed(error))?;
+        answers
+            .into_iter()
+            .map(|answer| if answer.code == absent.0 { Ok(None) } else { success(answer).map(Some) })
+            .collect()
     }
 
     /// Asks, and takes nothing but success.
@@ -180,6 +196,23 @@ impl Admin for Remote {
 
     fn resolve(&mut self, order: &Resolve) -> Result<(), AdminError> {
         transactions::resolve(self, order)
+    }
+
+    fn watch(&mut self, from: Option<u64>) -> Result<Watched, AdminError> {
+        transactions::watch(self, from)
+    }
+
+    fn overview(&mut self) -> Result<own::Overview, AdminError> {
+        let body = self.get_own(own::BROKER_OVERVIEW, &[], b"")?.body;
+        self.read(own::Overview::decode(&body))
+    }
+
+    fn brokers(&mut self) -> Result<Vec<(String, String)>, AdminError> {
+        let body = self.get(RequestCode::GetBrokerClusterInfo, &[])?.body;
+        let brokers = self.read(ClusterInfo::decode(&body))?.brokers.into_iter();
+        // 0 is the master.
+        let master = |addresses: Vec<(i64, String)>| addresses.into_iter().find(|(id, _)| *id == 0);
+        Ok(brokers.filter_map(|broker| Some((broker.broker_name, master(broker.addresses)?.1))).collect())
     }
 
     fn message(&mut self, id: &str, topic: Option<&str>) -> Result<MessageDetail, AdminError> {

@@ -4,13 +4,18 @@ use std::ffi::OsString;
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
+use anyhow::Context;
+use rustix::process::{Signal, set_parent_process_death_signal};
 use serde_json::{Value as Json, json};
 
 use super::admin::{Admin, AdminError};
 use super::args::{Cli, Command, ConfigArgs, StoreArgs};
 use super::exit::Exit;
 use super::model::StoreReport;
-use super::{config, groups, json, message, store, topics, transactions};
+use super::{
+    config, consume, demo, doctor, groups, json, manual, message, produce, snippet, store, tail, top, topics,
+    transactions,
+};
 use crate::config::problem::Problem;
 use crate::config::value::Value;
 use crate::config::{ConfigError, Loaded, Loader};
@@ -37,6 +42,8 @@ pub struct Screen<'a> {
     pub json: bool,
     /// Whether to use colours.
     pub colours: bool,
+    /// Whether the output is a terminal, on which the cursor can go back.
+    pub terminal: bool,
 }
 
 /// The environment of the process, as far as commands look at it.
@@ -95,9 +102,10 @@ impl Failure {
 
 /// Carries out a command line on the process's own output, and returns how it ended.
 pub fn run(cli: Cli, doors: &mut dyn Doors) -> Exit {
-    let colours = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    let terminal = io::stdout().is_terminal();
+    let colours = terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     let (mut out, mut err) = (io::BufWriter::new(io::stdout()), io::stderr());
-    let mut screen = Screen { out: &mut out, err: &mut err, json: cli.json, colours };
+    let mut screen = Screen { out: &mut out, err: &mut err, json: cli.json, colours, terminal };
     run_on(cli, std::env::vars_os().collect(), doors, &mut screen)
 }
 
@@ -153,15 +161,29 @@ fn json_of_problem(problem: &Problem) -> Json {
 fn dispatch(cli: Cli, variables: Variables, doors: &mut dyn Doors, screen: &mut Screen<'_>) -> Result<Exit, Failure> {
     match cli.command {
         Command::Serve(args) => {
-            let loaded = load(&args, variables)?;
+            if args.with_parent {
+                set_parent_process_death_signal(Some(Signal::TERM))
+                    .context("cannot tie the broker's life to another's")?;
+            }
+            let loaded = load(&args.config, variables)?;
             doors.serve(loaded)?;
             Ok(Exit::Ok)
         }
+        Command::Demo(args) => demo::run(&args, cli.addr_given.then_some(cli.addr), screen),
+        Command::DemoService(args) => demo::service(args),
+        Command::Produce(args) => produce::run(&args, &cli.addr, screen),
+        Command::Consume(args) => consume::run(&args, &cli.addr, screen),
+        Command::Tail(args) => tail::run(&args, &cli.addr, screen),
         Command::Config(command) => config::run(command, variables, screen),
         Command::Topics(args) => topics::run(args, &mut *doors.connect(&cli.addr)?, screen),
         Command::Groups(args) => groups::run(args, &mut *doors.connect(&cli.addr)?, screen),
         Command::Transactions(args) => transactions::run(args, &variables, &mut *doors.connect(&cli.addr)?, screen),
+        Command::Top(args) => top::run(&args, &cli.addr, &mut *doors.connect(&cli.addr)?, screen),
+        Command::Doctor(args) => doctor::run(&args, &cli.addr, variables, doors, screen),
         Command::Message(command) => message::run(command, &mut *doors.connect(&cli.addr)?, screen),
+        Command::Snippet(args) => snippet::run(&args, screen),
+        Command::Completions(args) => manual::completions(args.shell, screen),
+        Command::Man(args) => manual::man(&args, screen),
         Command::Store(command) => store::run(command, variables, doors, screen),
     }
 }

@@ -1,7 +1,7 @@
 //! The life of a transaction in plain words: what happened, why it is where it is, and what can be done about it.
 
 use super::model::{CheckAnswer, DecidedBy, DecidedOutcome, Event, TransactionDetail, TransactionState, What};
-use super::table::{Tone, time};
+use super::table::{Tone, span, time};
 
 /// One line of the timeline: what happened in one word, how that is, and the particulars.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -34,24 +34,36 @@ pub fn timeline(detail: &TransactionDetail) -> Vec<Line> {
 }
 
 fn line(detail: &TransactionDetail, event: &Event, unknown: u32) -> Line {
-    let (word, tone, particulars) = match &event.what {
+    let (word, tone, particulars) = words(&event.what, Some((unknown, detail.check_max)));
+    Line { after_ms: event.at_ms.saturating_sub(detail.row.stored_at_ms), word, tone, particulars }
+}
+
+/// One thing that happened: in a word, how that is, and the particulars. `unknown` is how many answers "unknown" there
+/// were with it, and how many there may be, where that is known.
+pub fn words(what: &What, unknown: Option<(u32, u32)>) -> (&'static str, Tone, String) {
+    match what {
         What::Stored { client, log_offset } => {
             ("stored", Tone::Plain, format!("by {}, at {log_offset} of the log", named(client, "a producer")))
         }
-        What::Checked { client, answer: CheckAnswer::Unknown } => (
-            "asked",
-            Tone::Warn,
-            format!("{}, which answered UNKNOWN ({unknown} of {})", named(client, "a producer"), detail.check_max),
-        ),
-        What::Checked { client, answer: CheckAnswer::Silent } => {
-            ("asked", Tone::Warn, format!("{}, which did not answer in time", named(client, "a producer")))
+        What::Asked { client } => ("asked", Tone::Plain, named(client, "a producer").to_owned()),
+        What::Checked { client, answer } => {
+            let client = named(client, "a producer");
+            let (word, answer) = match (unknown, answer) {
+                (Some((count, max)), CheckAnswer::Unknown) => {
+                    ("asked", format!(", which answered UNKNOWN ({count} of {max})"))
+                }
+                (None, CheckAnswer::Unknown) => ("unknown", ", which answered UNKNOWN".to_owned()),
+                (Some(_), CheckAnswer::Silent) => ("asked", ", which did not answer in time".to_owned()),
+                (None, CheckAnswer::Silent) => ("silent", ", which did not answer in time".to_owned()),
+            };
+            (word, Tone::Warn, format!("{client}{answer}"))
         }
         What::Decided { outcome, by, who, why } => {
-            let (word, tone) = match outcome {
-                DecidedOutcome::Commit => ("committed", Tone::Good),
-                DecidedOutcome::Rollback => ("rolled back", Tone::Good),
+            let word = match outcome {
+                DecidedOutcome::Commit => "committed",
+                DecidedOutcome::Rollback => "rolled back",
             };
-            (word, tone, with_reason(decider(*by, who), why))
+            (word, Tone::Good, with_reason(decider(*by, who), why))
         }
         What::SetAside { who, why } => ("set aside", Tone::Bad, with_reason(by_whom(who), why)),
         What::Resumed { who, why } => ("resumed", Tone::Plain, with_reason(by_whom(who), why)),
@@ -61,8 +73,7 @@ fn line(detail: &TransactionDetail, event: &Event, unknown: u32) -> Line {
         What::Visible { topic, queue, offset, log_offset } => {
             ("visible", Tone::Good, format!("in {topic}, queue {queue}, offset {offset}, at {log_offset} of the log"))
         }
-    };
-    Line { after_ms: event.at_ms.saturating_sub(detail.row.stored_at_ms), word, tone, particulars }
+    }
 }
 
 fn decider(by: DecidedBy, who: &str) -> String {
@@ -86,14 +97,41 @@ fn named<'a>(client: &'a str, otherwise: &'a str) -> &'a str {
     if client.is_empty() { otherwise } else { client }
 }
 
-/// Why the transaction is where it is, and what happens next: the broker's words, and what the reader can type.
+/// Why the transaction is where it is, and what happens next: the broker's words, and what the timeline adds to them.
 pub fn explanation(detail: &TransactionDetail) -> String {
     let why = &detail.explanation;
+    let last = |wanted: fn(&What) -> bool| detail.timeline.iter().rev().find(|event| wanted(&event.what));
+    match detail.row.state {
+        TransactionState::Committed | TransactionState::RolledBack => {
+            let Some(event) = last(|what| matches!(what, What::Decided { .. })) else { return why.clone() };
+            let (_, _, by) = words(&event.what, None);
+            let after = span(event.at_ms.saturating_sub(detail.row.stored_at_ms));
+            format!("{why}. It was decided {after} after it was stored, {by}; a decision is final")
+        }
+        TransactionState::SetAside => match last(|what| matches!(what, What::SetAside { .. })) {
+            Some(Event { what: What::SetAside { who, why: reason }, .. }) if !reason.is_empty() => {
+                format!("{why}. It was set aside {}: {reason}", by_whom(who))
+            }
+            _ => why.clone(),
+        },
+        TransactionState::Undecided if detail.row.producers_online == 0 => {
+            format!("{why}. Start a producer of group {}, or decide it by hand", detail.row.group)
+        }
+        TransactionState::Undecided => why.clone(),
+    }
+}
+
+/// What the reader can type about it, and what that means. Nothing where it goes on by itself.
+pub fn commands(detail: &TransactionDetail) -> Vec<(String, &'static str)> {
+    let resolve = |how: &str| format!("tandem transactions resolve {} --{how} --reason TEXT", detail.row.id);
+    let mut commands =
+        vec![(resolve("commit"), "the database change happened"), (resolve("rollback"), "it did not, and never will")];
     match detail.row.state {
         TransactionState::SetAside => {
-            let id = &detail.row.id;
-            format!("{why}. By hand: tandem transactions resolve {id} --commit, --rollback or --resume")
+            commands.push((resolve("resume"), "its producers know now"));
+            commands
         }
-        TransactionState::Undecided | TransactionState::Committed | TransactionState::RolledBack => why.clone(),
+        TransactionState::Undecided if detail.row.producers_online == 0 => commands,
+        TransactionState::Undecided | TransactionState::Committed | TransactionState::RolledBack => Vec::new(),
     }
 }

@@ -1,4 +1,6 @@
 mod broker;
+mod doctor;
+mod top;
 
 use std::ffi::OsString;
 
@@ -36,7 +38,7 @@ fn run_with(doors: &mut FakeDoors, line: &str, variables: &[(&str, &str)]) -> Ra
     let cli = Cli::try_parse_from(["tandem".to_owned()].into_iter().chain(words)).expect("a command line that parses");
     let (mut out, mut err) = (Vec::new(), Vec::new());
     let json = cli.json;
-    let mut screen = Screen { out: &mut out, err: &mut err, json, colours: false };
+    let mut screen = Screen { out: &mut out, err: &mut err, json, colours: false, terminal: false };
     let variables = variables.iter().map(|(name, value)| (OsString::from(name), OsString::from(value))).collect();
     let exit = run_on(cli, variables, doors, &mut screen);
     Ran { exit, out: String::from_utf8(out).unwrap(), err: String::from_utf8(err).unwrap() }
@@ -73,10 +75,93 @@ fn the_command_line_holds_together() {
 
 #[test]
 fn every_command_has_help_with_examples() {
+    fn examine(command: &mut clap::Command) {
+        assert!(command.render_long_help().to_string().contains("Examples:"), "{} has no examples", command.get_name());
+        let shown = |sub: &&mut clap::Command| sub.get_name() != "help" && !sub.is_hide_set();
+        command.get_subcommands_mut().filter(shown).for_each(examine);
+    }
     let mut command = Cli::command();
     assert!(command.render_long_help().to_string().contains("Exit codes:"));
-    for sub in command.get_subcommands_mut().filter(|sub| sub.get_name() != "help") {
-        assert!(sub.render_long_help().to_string().contains("Examples:"), "{} has no examples", sub.get_name());
+    examine(&mut command);
+}
+
+/// Lines of the command line's own help that show a command, without comments and pipes.
+fn examples(command: &clap::Command) -> Vec<String> {
+    let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+    let lines = help.lines().skip_while(|line| *line != "Examples:").skip(1).take_while(|line| line.starts_with("  "));
+    let own = lines.flat_map(|line| line.split(" && ").map(|part| part.trim().to_owned()).collect::<Vec<_>>());
+    let mut all: Vec<String> = own.filter(|line| line.starts_with("tandem ")).collect();
+    all.extend(command.get_subcommands().flat_map(examples));
+    all
+}
+
+#[test]
+fn every_example_in_the_help_is_a_command_line_that_parses() {
+    let examples = examples(&Cli::command());
+    assert!(examples.len() > 50, "{examples:?}");
+    for example in examples {
+        let line = example.split(['|', '>']).next().unwrap().split("   ").next().unwrap();
+        let words = line.split('"').enumerate().flat_map(|(nr, part)| match nr % 2 {
+            0 => part.split_whitespace().map(str::to_owned).collect::<Vec<_>>(),
+            _ => vec![part.to_owned()],
+        });
+        if let Err(error) = Cli::try_parse_from(words) {
+            panic!("{example}: {error}");
+        }
+    }
+}
+
+#[test]
+fn the_page_of_all_commands_says_what_the_program_says() {
+    let page = super::manual::markdown();
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/cli.md");
+    let written = std::fs::read_to_string(path).unwrap_or_default();
+    assert!(page == written, "write it anew: cargo run -p tandem -- man --markdown > docs/cli.md");
+}
+
+#[test]
+fn completions_and_man_pages_know_every_command() {
+    let mut doors = FakeDoors::default();
+    for shell in ["bash", "zsh", "fish"] {
+        let script = run(&mut doors, &format!("completions {shell}")).out;
+        for word in ["transactions", "set-aside", "older-than", "doctor", "snippet"] {
+            assert!(script.contains(word), "{shell} does not complete {word}");
+        }
+    }
+    let directory = tempfile::tempdir().unwrap();
+    run(&mut doors, &format!("man {}", directory.path().display()));
+    for page in ["tandem.1", "tandem-transactions.1", "tandem-transactions-resolve.1", "tandem-doctor.1"] {
+        let text =
+            std::fs::read_to_string(directory.path().join(page)).unwrap_or_else(|error| panic!("{page}: {error}"));
+        assert!(text.contains("Examples:"), "{page} has no examples");
+    }
+    assert!(run(&mut doors, "man").out.starts_with(".ie"));
+}
+
+#[test]
+fn programs_are_printed_or_written_with_the_address_filled_in() {
+    let mut doors = FakeDoors::default();
+    for language in ["java", "spring", "go", "rust"] {
+        let json = run(&mut doors, &format!("snippet {language} --nameserver 10.0.0.7:1 --json")).json();
+        let files = json["files"].as_array().unwrap();
+        let texts: String = files.iter().map(|file| file["text"].as_str().unwrap()).collect();
+        assert!(texts.contains("10.0.0.7:1") && !texts.contains("127.0.0.1"), "{language}");
+        let printed = run(&mut doors, &format!("snippet {language}")).out;
+        assert!(printed.contains(&format!("tandem snippet {language} --dir orders")), "{language} does not say how");
+        let directory = tempfile::tempdir().unwrap();
+        let line = format!("snippet {language} --dir {}", directory.path().display());
+        assert!(run(&mut doors, &line).out.contains("run it: cd "));
+        for file in files {
+            assert!(directory.path().join(file["path"].as_str().unwrap()).is_file(), "{file}");
+        }
+        let ran = run(&mut doors, &line);
+        assert_eq!(ran.exit, Exit::Failed);
+        assert!(ran.err.contains("is there already and is left as it is"), "{}", ran.err);
+    }
+    for language in ["python", "node"] {
+        let ran = run(&mut doors, &format!("snippet {language}"));
+        assert_eq!((ran.exit, ran.out.as_str()), (Exit::Failed, ""));
+        assert!(ran.err.contains("speaks gRPC, which Tandem does not speak yet"), "{}", ran.err);
     }
 }
 
@@ -269,7 +354,7 @@ fn an_output_that_nobody_reads_any_more_is_no_error() {
         }
     }
     let mut err = Vec::new();
-    let mut screen = Screen { out: &mut Closed, err: &mut err, json: false, colours: false };
+    let mut screen = Screen { out: &mut Closed, err: &mut err, json: false, colours: false, terminal: false };
     let cli = Cli::try_parse_from(["tandem", "topics"]).unwrap();
     assert_eq!(run_on(cli, Vec::new(), &mut doors(), &mut screen), Exit::Ok);
     assert_eq!(err, b"");

@@ -1,13 +1,14 @@
-//! `tandem transactions`.
+//! `tandem transactions`: [`resolve`](mod@resolve) and [`watch`](mod@watch) have files of their own.
 
-use std::ffi::OsStr;
+mod resolve;
+mod watch;
 
 use serde_json::json;
 
 use super::admin::Admin;
-use super::args::{ActionArgs, ResolveArgs, TransactionsArgs, TransactionsCommand, TransactionsList};
+use super::args::{TransactionsArgs, TransactionsCommand, TransactionsList};
 use super::exit::Exit;
-use super::model::{Resolve, ResolveAction, TransactionDetail, TransactionQuery, TransactionRow, TransactionState};
+use super::model::{TransactionDetail, TransactionPage, TransactionQuery, TransactionRow, TransactionState};
 use super::run::{Failure, Screen, Variables};
 use super::table::{Cell, Table, Tone, clean, number_of, span, time, write_fields};
 use super::{json, story};
@@ -25,35 +26,39 @@ pub fn run(
     match args.command.unwrap_or(TransactionsCommand::List(TransactionsList::default())) {
         TransactionsCommand::List(how) => list(&how, admin, screen)?,
         TransactionsCommand::Show { id } => show(&admin.transaction(&id)?, screen)?,
-        TransactionsCommand::Resolve(args) => resolve(&args, variables, admin, screen)?,
+        TransactionsCommand::Resolve(args) => return resolve::run(&args, variables, admin, screen),
+        TransactionsCommand::Watch(args) => watch::run(&args, admin, screen)?,
     }
     Ok(Exit::Ok)
 }
 
-fn list(how: &TransactionsList, admin: &mut dyn Admin, screen: &mut Screen<'_>) -> Result<(), Failure> {
+/// As many rows as wanted, page after page, and what the last page said. A page may be empty although others follow:
+/// the broker looks at a bounded number of transactions for one answer.
+fn gather(
+    mut query: TransactionQuery,
+    limit: u32,
+    admin: &mut dyn Admin,
+) -> Result<(Vec<TransactionRow>, TransactionPage), Failure> {
     let mut rows: Vec<TransactionRow> = Vec::new();
-    let mut query = TransactionQuery {
-        group: how.group.clone(),
-        topic: how.topic.clone(),
-        state: how.state.map(Into::into),
-        older_than_ms: how.older_than.map(|age| u64::try_from(age.as_millis()).unwrap_or(u64::MAX)),
-        limit: how.limit.min(PAGE_ROWS),
-        after: None,
-    };
-    let last = loop {
-        let page = admin.transactions(&query)?;
-        rows.extend(page.rows.iter().take(how.limit as usize - rows.len()).cloned());
-        if page.next.is_none() || rows.len() >= how.limit as usize {
-            break page;
+    loop {
+        query.limit = (limit - rows.len() as u32).min(PAGE_ROWS);
+        let mut page = admin.transactions(&query)?;
+        rows.append(&mut page.rows);
+        if page.next.is_none() || rows.len() >= limit as usize {
+            return Ok((rows, page));
         }
-        query.limit = (how.limit - rows.len() as u32).min(PAGE_ROWS);
         query.after.clone_from(&page.next);
-    };
-    let more = last.next.is_some();
+    }
+}
+
+fn list(how: &TransactionsList, admin: &mut dyn Admin, screen: &mut Screen<'_>) -> Result<(), Failure> {
+    let query = TransactionQuery { after: how.after.clone(), ..how.filter.query() };
+    let (rows, last) = gather(query, how.limit, admin)?;
     if screen.json {
         let answer = json!({
             "transactions": rows.iter().map(json::of).collect::<Vec<_>>(),
-            "more": more,
+            "more": last.next.is_some(),
+            "next": last.next,
             "undecided": last.undecided,
             "set_aside": last.set_aside,
             "now_ms": last.now_ms,
@@ -63,10 +68,10 @@ fn list(how: &TransactionsList, admin: &mut dyn Admin, screen: &mut Screen<'_>) 
     if !rows.is_empty() {
         table_of(&rows, last.now_ms).write(screen.out, 0, screen.colours)?;
     }
-    let shown = match (rows.len(), more) {
+    let shown = match (rows.len(), &last.next) {
         (0, _) => "none shown: no transaction fits what was asked for".to_owned(),
-        (count, true) => format!("the oldest {count} that fit are shown (list --limit)"),
-        (count, false) => format!("{count} shown"),
+        (count, Some(next)) => format!("the oldest {count} that fit are shown (list --limit N, or --after {next})"),
+        (count, None) => format!("{count} shown"),
     };
     // The totals stand here whatever the filters: an empty answer must not look like an idle broker.
     writeln!(screen.out, "{shown}; the broker has {} undecided, {} set aside", last.undecided, last.set_aside)?;
@@ -115,6 +120,7 @@ fn show(detail: &TransactionDetail, screen: &mut Screen<'_>) -> Result<(), Failu
     if screen.json {
         let mut answer = json::of(detail);
         answer["explanation"] = json!(explanation);
+        answer["commands"] = story::commands(detail).into_iter().map(|(command, _)| json!(command)).collect();
         return Ok(json::write(screen.out, &answer)?);
     }
     let row = &detail.row;
@@ -141,6 +147,9 @@ fn show(detail: &TransactionDetail, screen: &mut Screen<'_>) -> Result<(), Failu
     }
     table.write(screen.out, 2, screen.colours)?;
     writeln!(screen.out, "\n{}", clean(&explanation))?;
+    for (command, meaning) in story::commands(detail) {
+        writeln!(screen.out, "  {}    {meaning}", clean(&command))?;
+    }
     Ok(())
 }
 
@@ -154,103 +163,4 @@ fn checks(detail: &TransactionDetail) -> String {
         (0, 0) => String::new(),
         (unknown, _) => format!("{unknown} of {} answered UNKNOWN{silent}", detail.check_max),
     }
-}
-
-fn resolve(
-    args: &ResolveArgs,
-    variables: &Variables,
-    admin: &mut dyn Admin,
-    screen: &mut Screen<'_>,
-) -> Result<(), Failure> {
-    let action = action_of(&args.action);
-    let by = match &args.by {
-        Some(name) => name.clone(),
-        None => user_name(variables).ok_or_else(|| {
-            Failure::Usage("who decides is not known, and it is recorded; say it with --by NAME".to_owned())
-        })?,
-    };
-    let detail = admin.transaction(&args.id)?;
-    let before = detail.row.state;
-    let needed = is_needed(&detail, action)?;
-    if needed && !args.dry_run {
-        admin.resolve(&Resolve {
-            id: detail.row.id.clone(),
-            offset_id: detail.row.offset_id.clone(),
-            group: detail.row.group.clone(),
-            action,
-            by: by.clone(),
-            reason: args.reason.clone(),
-        })?;
-    }
-    let done = needed && !args.dry_run;
-    if screen.json {
-        let answer = json!({
-            "transaction": detail.row.id,
-            "offset_id": detail.row.offset_id,
-            "action": action,
-            "before": before,
-            "needed": needed,
-            "done": done,
-            "dry_run": args.dry_run,
-            "by": by,
-            "reason": args.reason,
-        });
-        return Ok(json::write(screen.out, &answer)?);
-    }
-    let id = clean(&detail.row.id);
-    let what = match action {
-        ResolveAction::Commit => format!("deliver its message to {}", clean(&detail.row.topic)),
-        ResolveAction::Rollback => "never deliver its message".to_owned(),
-        ResolveAction::Resume => format!("have the producers of {} asked again", clean(&detail.row.group)),
-    };
-    match (needed, args.dry_run) {
-        (false, _) => writeln!(screen.out, "{id} is {} already; nothing to do", before.word())?,
-        (true, true) => writeln!(screen.out, "{id} is {}; --{} would {what}", before.word(), action.word())?,
-        (true, false) => {
-            let done = match action {
-                ResolveAction::Commit => "committed",
-                ResolveAction::Rollback => "rolled back",
-                ResolveAction::Resume => "resumed",
-            };
-            writeln!(screen.out, "{id} is {done} by {}; `tandem transactions show {id}` tells the rest", clean(&by))?;
-        }
-    }
-    Ok(())
-}
-
-/// Whether the transaction has to be touched for this; an error when a decision stands against it.
-fn is_needed(detail: &TransactionDetail, action: ResolveAction) -> Result<bool, Failure> {
-    use ResolveAction::{Commit, Resume, Rollback};
-    use TransactionState::{Committed, RolledBack, SetAside, Undecided};
-    match (detail.row.state, action) {
-        (Undecided | SetAside, Commit | Rollback) | (SetAside, Resume) => Ok(true),
-        (Committed, Commit) | (RolledBack, Rollback) | (Undecided, Resume) => Ok(false),
-        (state @ (Committed | RolledBack), action) => Err(Failure::Verdict(format!(
-            "{} is {} and a decision is final: it cannot {}; `tandem transactions show {}` tells who decided",
-            clean(&detail.row.id),
-            state.word(),
-            match action {
-                Commit => "be committed",
-                Rollback => "be rolled back",
-                Resume => "be resumed",
-            },
-            clean(&detail.row.id),
-        ))),
-    }
-}
-
-fn action_of(args: &ActionArgs) -> ResolveAction {
-    match (args.commit, args.rollback) {
-        (true, _) => ResolveAction::Commit,
-        (_, true) => ResolveAction::Rollback,
-        // The parser lets exactly one of the three through.
-        _ => ResolveAction::Resume,
-    }
-}
-
-fn user_name(variables: &Variables) -> Option<String> {
-    ["USER", "LOGNAME", "USERNAME"].iter().find_map(|wanted| {
-        let (_, value) = variables.iter().find(|(name, _)| name == OsStr::new(wanted))?;
-        value.to_str().filter(|name| !name.trim().is_empty()).map(str::to_owned)
-    })
 }

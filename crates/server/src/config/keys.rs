@@ -231,7 +231,8 @@ pub const KEYS: &[Key] = &[
     key!(
         retention.age,
         span(SECOND, 3650 * DAY),
-        "How long a message can be read at least, from when it became visible.",
+        "How long a message can be read at least, from when it became visible. After the clock has jumped, or the broker\n\
+         was down for more than ten minutes, nothing is dropped for its age for an hour.",
         "Raise it when consumers may be away for longer; the disk must hold that much."
     ),
     key!(
@@ -313,6 +314,13 @@ pub const KEYS: &[Key] = &[
         size(64 * KIB, GIB),
         "Bytes of answers waiting for one connection to read them. Its further requests wait until it has.",
         "Raise it for clients far away that pull many messages at once."
+    ),
+    key!(
+        limits.unread_bytes,
+        size(MIB, TIB),
+        "Bytes of answers that clients leave unread, of all connections together. Beyond it, whoever has read nothing for\n\
+         longest is closed.",
+        "Lower it when memory is scarce; raise it for very many consumers that read slowly."
     ),
     key!(
         limits.held_pulls,

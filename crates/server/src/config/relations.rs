@@ -117,6 +117,12 @@ fn sizes(config: &Config, broken: &mut Vec<Broken>) {
         "the size of one request",
     );
     at_least(
+        &["limits.unread_bytes", "limits.send_buffer"],
+        limits.unread_bytes,
+        limits.send_buffer,
+        "the answers one connection may leave unread",
+    );
+    at_least(
         &["limits.send_buffer", "limits.pull_bytes"],
         limits.send_buffer,
         limits.pull_bytes + SEND_HEADER_LEN,

@@ -79,7 +79,7 @@ impl Core {
                 }
             }
             Event::Closed { session, reason } => {
-                if let CloseReason::Malformed(why) = &reason {
+                if let CloseReason::Malformed(why) | CloseReason::Overload(why) = &reason {
                     tracing::info!(session = session.0, "connection closed: {why}");
                 }
                 door.gone(session);

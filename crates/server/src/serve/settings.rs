@@ -6,6 +6,7 @@ use std::time::Duration;
 use broker::{BrokerConfig, Limits};
 use engine::{Durability, EngineConfig, Retention, Syncing};
 use remoting::SocketLimits;
+use store::index::IndexBounds;
 use store::log::LogConfig;
 use transaction::{CheckConfig, WhenExhausted};
 
@@ -28,6 +29,7 @@ pub fn engine(config: &Config, advertise: SocketAddr) -> EngineConfig {
             spare_segments: config.store.spare_segments as usize,
             ..LogConfig::default()
         },
+        index: IndexBounds::default(),
         durability: match config.store.durability {
             config::Durability::Disk => Durability::Disk,
             config::Durability::Memory => Durability::Memory,
@@ -91,6 +93,7 @@ pub fn sockets(config: &Config) -> SocketLimits {
         send_buffer: config.limits.send_buffer as usize,
         receive_buffer: config.limits.receive_buffer as usize,
         receive_buffers: config.limits.in_flight_bytes as usize,
+        send_buffers: config.limits.unread_bytes as usize,
         idle: config.limits.idle_timeout,
     }
 }

@@ -70,10 +70,6 @@ impl Sink for Doors<'_> {
         self.names.put_key_value(namespace, key, value);
     }
 
-    fn close(&mut self, session: SessionId) {
-        self.sockets.close(session);
-    }
-
     fn warn(&mut self, text: String) {
         tracing::warn!("{text}");
     }

@@ -40,6 +40,8 @@ pub struct Broker {
     directory: Arc<TempDir>,
     args: Vec<String>,
     allowed: Vec<&'static str>,
+    /// Words before the binary's, to start it somewhere else.
+    prefix: Vec<String>,
     process: Option<Process>,
     /// What earlier processes in this directory logged.
     before: String,
@@ -64,12 +66,16 @@ impl Broker {
 
     /// As [`Broker::start`], with `--set` for each of these settings.
     pub fn with(settings: &[&str]) -> Self {
-        let directory = Arc::new(TempDir::new().expect("a temporary directory"));
+        Self::within(Arc::new(TempDir::new().expect("a temporary directory")), Vec::new(), settings)
+    }
+
+    /// As [`Broker::with`], in this directory, by a command that runs the one behind it.
+    pub fn within(directory: Arc<TempDir>, prefix: Vec<String>, settings: &[&str]) -> Self {
         let mut args = Vec::new();
         for setting in settings {
             args.extend(["--set".to_owned(), (*setting).to_owned()]);
         }
-        let mut broker = Broker { directory, args, allowed: Vec::new(), process: None, before: String::new() };
+        let mut broker = Broker { directory, args, allowed: Vec::new(), prefix, process: None, before: String::new() };
         broker.start_again();
         broker
     }
@@ -86,8 +92,9 @@ impl Broker {
 
     /// A command line that serves in the same directory.
     pub fn command(&self) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_tandem"));
-        command.arg("serve").arg("--data").arg(self.data());
+        let mut words = self.prefix.iter().map(String::as_str).chain([env!("CARGO_BIN_EXE_tandem")]);
+        let mut command = Command::new(words.next().expect("the binary's at least"));
+        command.args(words).arg("serve").arg("--data").arg(self.data());
         command.args(["--nameserver-listen", "127.0.0.1:0", "--broker-listen", "127.0.0.1:0"]);
         command.args(&self.args).envs(quiet());
         command

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::broker::{Broker, PATIENCE};
+use crate::crashes::store_halves;
 use crate::wire::{COMMIT, ROLLBACK, UNKNOWN};
 
 /// Answers to two-way decisions.
@@ -94,6 +95,34 @@ fn when_nobody_is_there_nothing_is_burnt_and_the_first_who_comes_is_asked() {
     assert_eq!(other.end_with(&question, ROLLBACK, true).code, DONE);
     assert_eq!(other.end(&half, COMMIT).code, OPPOSITE);
     assert_eq!(other.keys("orders"), Vec::<String>::new());
+}
+
+#[test]
+fn a_storm_of_checks_after_a_long_absence_comes_500_at_a_time() {
+    let broker = Broker::with(&[
+        "transactions.first_check_after=100ms",
+        "transactions.check_interval=10m",
+        "transactions.answer_timeout=10m",
+    ]);
+    let halves = store_halves(&broker, 0, 1200);
+    std::thread::sleep(Duration::from_millis(300));
+    let mut producer = broker.connect();
+    producer.produce_for("p2@1", "payers");
+    let mut asked: Vec<_> =
+        std::iter::from_fn(|| producer.next_check(Duration::from_secs(1)).map(|(half, _)| half)).collect();
+    assert_eq!(asked.len(), 500, "so many wait for an answer at most");
+    let (mut decided, mut seen) = (0, std::collections::BTreeSet::new());
+    while let Some(half) = asked.pop() {
+        assert!(seen.insert(half.offset), "nothing is asked about twice");
+        assert_eq!(producer.end_with(&half, COMMIT, true).code, DONE);
+        decided += 1;
+        // Each answer makes room for one more.
+        if decided + asked.len() < halves.len() {
+            asked.extend(producer.next_check(PATIENCE).map(|(half, _)| half));
+        }
+    }
+    assert_eq!(decided, halves.len());
+    assert_eq!(producer.all("orders").len(), halves.len());
 }
 
 #[test]

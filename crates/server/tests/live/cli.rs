@@ -253,7 +253,7 @@ fn what_was_given_up_is_asked_about_again_when_it_is_resumed() {
     assert_eq!(listed["transactions"].as_array().unwrap().len(), 2);
     assert_eq!(broker.json(&["transactions", "list", "--state", "undecided"])["transactions"], json!([]));
     let hint = broker.tell(&["transactions", "show", "K1"]);
-    assert!(hint.contains("tandem transactions resolve K1 --commit, --rollback or --resume"), "{hint}");
+    assert!(hint.contains("tandem transactions resolve K1 --resume --reason TEXT"), "{hint}");
 
     broker.tell(&["transactions", "resolve", "K1", "--resume", "--reason", "the producer is back"]);
     let (question, _) = wire.next_check(PATIENCE).expect("it is asked about again");
@@ -383,6 +383,54 @@ fn a_command_answers_at_once() {
         });
         let best = best.min().unwrap();
         assert!(best < Duration::from_millis(30), "{args:?} took {best:?}");
+    }
+}
+
+/// Answers of the broker that come 20 ms later, as do the questions before.
+fn far_away(broker: &Broker) -> String {
+    use std::io::{Read, Write};
+    use std::net::{TcpListener, TcpStream};
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let broker = broker.address();
+    std::thread::spawn(move || {
+        while let Ok((near, _)) = listener.accept() {
+            let far = TcpStream::connect(broker).unwrap();
+            for (mut from, mut to) in
+                [(near.try_clone().unwrap(), far.try_clone().unwrap()), (far.try_clone().unwrap(), near)]
+            {
+                std::thread::spawn(move || {
+                    let mut bytes = vec![0; 1 << 20];
+                    while let Ok(read @ 1..) = from.read(&mut bytes) {
+                        std::thread::sleep(Duration::from_millis(20));
+                        if to.write_all(&bytes[..read]).is_err() {
+                            break;
+                        }
+                    }
+                    // The other side may have gone first.
+                    let _ = to.shutdown(std::net::Shutdown::Both);
+                });
+            }
+        }
+    });
+    address
+}
+
+#[test]
+fn a_list_of_many_takes_few_round_trips() {
+    let broker = Broker::start();
+    let mut wire = broker.connect();
+    for number in 0..150 {
+        wire.send(&format!("topic-{number:03}"), "K", b"body");
+        wire.consume_for("c1@7", &format!("group-{number:03}"), &format!("topic-{number:03}"));
+    }
+    let far = far_away(&broker);
+    for command in ["topics", "groups"] {
+        let begun = Instant::now();
+        let output = tandem(&["--addr", &far, command]);
+        assert!(said(&output).lines().count() > 150, "{}{}", said(&output), complained(&output));
+        // One after the other, 150 round trips of 40 ms take 6 s.
+        assert!(begun.elapsed() < Duration::from_secs(3), "{command} took {:?}", begun.elapsed());
     }
 }
 

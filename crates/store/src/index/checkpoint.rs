@@ -76,9 +76,9 @@ impl Index {
     ///
     /// # Errors
     /// As [`Index::open`].
-    pub fn discard(disk: Arc<dyn Disk>) -> Result<Index, IndexError> {
+    pub fn discard(disk: Arc<dyn Disk>, bounds: IndexBounds) -> Result<Index, IndexError> {
         let names = make_dir(&*disk)?;
-        let index = Index::empty(disk, IndexBounds::default(), &names);
+        let index = Index::empty(disk, bounds, &names);
         index.remove_strangers(&names);
         Ok(index)
     }

@@ -16,7 +16,7 @@
 //! - runs of keys: from, way to `to`, earliest time (way from 0), way to the latest, number of keys;
 //! - keys not in a run, one list or two: from, to, earliest time, latest time as for runs; for each of 256 buckets the
 //!   number of keys and 12 bytes of each (three u32, little-endian: hash, high and low half of the place);
-//! - delayed messages: source, 1 for a half or 0, number of keys, 8 bytes of each, little-endian;
+//! - delayed messages: source, number of keys, 8 bytes of each, little-endian;
 //! - links: stretch of 16 MiB, last entry that links into it.
 
 use message::CommitLogOffset;
@@ -70,11 +70,12 @@ pub(super) fn encode(index: &Index) -> Vec<u8> {
     }
     put_keys(out, index);
     put_len(out, index.delayed.iter().len());
-    for (source, waiting) in index.delayed.iter() {
+    let mut delayed: Vec<_> = index.delayed.iter().collect();
+    delayed.sort_unstable_by_key(|(source, _)| *source);
+    for (source, keys) in delayed {
         put(out, source.get());
-        out.put_u8(u8::from(waiting.half));
-        put_len(out, waiting.keys.len());
-        waiting.keys.iter().for_each(|key| out.put_u64(*key));
+        put_len(out, keys.len());
+        keys.iter().for_each(|key| out.put_u64(*key));
     }
     put_len(out, index.links.iter().len());
     for (stretch, until) in index.links.iter() {
@@ -96,7 +97,10 @@ fn put_place(out: &mut Vec<u8>, place: Place) {
 
 fn put_topics(out: &mut Vec<u8>, index: &Index) {
     put_len(out, index.queues.topics().len());
-    for (name, topic) in index.queues.topics() {
+    // In an order of their own: whoever reads them puts their queues in this one, and goes by it from then on.
+    let mut topics: Vec<_> = index.queues.topics().collect();
+    topics.sort_unstable_by_key(|(name, _)| *name);
+    for (name, topic) in topics {
         put_len(out, name.len());
         out.extend_from_slice(name.as_bytes());
         put_len(out, topic.queues.len());
@@ -297,13 +301,12 @@ fn take_span(rest: &mut &[u8]) -> Option<(u64, u64, i64, i64)> {
 fn take_rest(rest: &mut &[u8], index: &mut Index) -> Option<()> {
     for _ in 0..take(rest)? {
         let source = CommitLogOffset::new(take(rest)?);
-        let half = take(rest)? != 0;
         let keys = take_list(rest, |rest| {
             let (bytes, behind) = rest.split_first_chunk()?;
             *rest = behind;
             Some(u64::from_le_bytes(*bytes))
         })?;
-        index.delayed.add(source, half, &keys);
+        index.delayed.add(source, &keys);
     }
     for _ in 0..take(rest)? {
         let stretch = take(rest)?;

@@ -49,8 +49,8 @@ impl Index {
             Entry::Half(half) => self.half_stored(frame, &half),
             Entry::Decision(decision) => self.decision(frame, &decision),
             Entry::Deliver(deliver) => self.deliver(frame, &deliver),
-            Entry::Scheduled(scheduled) => self.waits(frame, at, scheduled.record, false),
-            Entry::Carried(carried) => self.waits(frame, carried.source, carried.record, false),
+            Entry::Scheduled(scheduled) => self.waits(frame, at, scheduled.record),
+            Entry::Carried(carried) => self.waits(frame, carried.source, carried.record),
             Entry::TopicDeleted { name } => self.queues.remove_topic(name, &mut self.files),
             Entry::Check(_)
             | Entry::SetAside(_)
@@ -90,7 +90,7 @@ impl Index {
         let stored = self.halves.store(half.sequence, frame.at, &mut self.files);
         self.note(stored);
         if half.delay != Delay::None {
-            return self.waits(frame, frame.at, half.record, true);
+            return self.waits(frame, frame.at, half.record);
         }
         if let Some(record) = self.parse(frame, half.record) {
             self.read_properties(&record);
@@ -99,10 +99,10 @@ impl Index {
     }
 
     /// Remembers a message until an entry makes it visible that has no record and so no keys.
-    fn waits(&mut self, frame: Frame<'_>, source: CommitLogOffset, record: &[u8], half: bool) {
+    fn waits(&mut self, frame: Frame<'_>, source: CommitLogOffset, record: &[u8]) {
         if let Some(record) = self.parse(frame, record) {
             self.read_properties(&record);
-            self.delayed.add(source, half, &self.key_hashes);
+            self.delayed.add(source, &self.key_hashes);
         }
     }
 
@@ -117,9 +117,6 @@ impl Index {
             self.counts.refused += 1;
             return;
         }
-        if let Place::Later { .. } = decision.place {
-            self.delayed.mark_half(decision.half);
-        }
         if self.place(frame, decision.half, Some(decision.half), &decision.place) {
             let decided = self.halves.decide(decision.sequence, decision.half, frame.at, &mut self.files);
             self.note(decided);
@@ -127,8 +124,7 @@ impl Index {
     }
 
     fn deliver(&mut self, frame: Frame<'_>, deliver: &Deliver<'_>) {
-        let half = self.delayed.get(deliver.source).is_some_and(|waiting| waiting.half).then_some(deliver.source);
-        self.place(frame, deliver.source, half, &deliver.place);
+        self.place(frame, deliver.source, deliver.half.then_some(deliver.source), &deliver.place);
     }
 
     /// Makes a message visible where the entry says; `false` when that is not the next place of the queue.
@@ -154,9 +150,9 @@ impl Index {
                     return false;
                 }
                 self.links.add(record_at, frame.at);
-                if let Some(waiting) = self.delayed.remove(source) {
+                if let Some(keys) = self.delayed.remove(source) {
                     self.key_hashes.clear();
-                    self.key_hashes.extend_from_slice(&waiting.keys);
+                    self.key_hashes.extend_from_slice(&keys);
                     self.add_keys(KeyHit::Visible(frame.at), frame.time);
                 }
             }

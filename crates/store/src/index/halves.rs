@@ -235,7 +235,9 @@ impl Halves {
     /// # Errors
     /// When the disk refuses; pages not written stay in memory.
     pub fn write(&mut self, files: &mut BlockFiles) -> Result<(), IndexError> {
-        let dirty: Vec<u64> = self.hot.iter().filter(|(_, page)| page.dirty).map(|(number, _)| *number).collect();
+        let mut dirty: Vec<u64> = self.hot.iter().filter(|(_, page)| page.dirty).map(|(number, _)| *number).collect();
+        // In their order: the same history writes the same bytes.
+        dirty.sort_unstable();
         dirty.into_iter().try_for_each(|number| self.write_page(number, files))
     }
 

@@ -5,19 +5,28 @@ use std::collections::btree_map::Entry;
 
 use message::CommitLogOffset;
 
-/// Bytes of log that are told apart: a segment is as large or larger.
-const STRETCH: u64 = 16 << 20;
-
 /// For each stretch of the log, the last entry that made one of its records visible.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Links {
+    /// Bytes of log that are told apart.
+    stretch: u64,
     stretches: BTreeMap<u64, u64>,
 }
 
 impl Links {
+    /// No links, in a log of which so many bytes are told apart.
+    pub fn new(stretch: u64) -> Self {
+        Links { stretch: stretch.max(1), stretches: BTreeMap::new() }
+    }
+
+    /// Forgets all of them.
+    pub fn clear(&mut self) {
+        self.stretches.clear();
+    }
+
     /// A record became visible by an entry elsewhere.
     pub fn add(&mut self, record_at: CommitLogOffset, visible_at: CommitLogOffset) {
-        match self.stretches.entry(record_at.get() / STRETCH) {
+        match self.stretches.entry(record_at.get() / self.stretch) {
             Entry::Vacant(new) => _ = new.insert(visible_at.get()),
             Entry::Occupied(mut known) => *known.get_mut() = visible_at.get().max(*known.get()),
         }
@@ -28,13 +37,13 @@ impl Links {
         if from >= to {
             return CommitLogOffset::ZERO;
         }
-        let stretches = from.get() / STRETCH..=(to.get() - 1) / STRETCH;
+        let stretches = from.get() / self.stretch..=(to.get() - 1) / self.stretch;
         CommitLogOffset::new(self.stretches.range(stretches).map(|(_, until)| *until).max().unwrap_or(0))
     }
 
     /// Forgets the stretches below the log's start.
     pub fn trim(&mut self, start: u64) {
-        self.stretches = self.stretches.split_off(&(start / STRETCH));
+        self.stretches = self.stretches.split_off(&(start / self.stretch));
     }
 
     /// Number and last entry of each stretch.
@@ -57,13 +66,15 @@ impl Links {
 mod tests {
     use super::*;
 
+    const STRETCH: u64 = 1000;
+
     fn at(offset: u64) -> CommitLogOffset {
         CommitLogOffset::new(offset)
     }
 
     #[test]
     fn a_stretch_is_needed_until_the_last_link_into_it() {
-        let mut links = Links::default();
+        let mut links = Links::new(STRETCH);
         links.add(at(5), at(100));
         links.add(at(STRETCH - 1), at(STRETCH * 9));
         links.add(at(7), at(200));

@@ -12,8 +12,13 @@ use answers::{compare, compare_rebuilt};
 use history::History;
 
 /// So small that a short history fills, evicts, merges and seals.
-const SMALL: IndexBounds =
-    IndexBounds { tail_bytes_max: 1500, hot_pages_max: 1, gathered_keys_max: 600, block_file_len_max: 2000 };
+const SMALL: IndexBounds = IndexBounds {
+    tail_bytes_max: 1500,
+    hot_pages_max: 1,
+    gathered_keys_max: 600,
+    block_file_len_max: 2000,
+    link_stretch: 16 << 20,
+};
 
 fn open(disk: &FakeDisk) -> Opened {
     Index::open_with(Arc::new(disk.clone()), SMALL).expect("an index")
@@ -97,6 +102,28 @@ fn what_the_log_has_lost_is_forgotten_and_nothing_else() {
             compare_rebuilt(&mut history, &mut rebuilt);
         }
     }
+}
+
+/// Seed 3267 of the simulator: retention had dropped the half and its decision, the index was lost, and what had been
+/// delivered as a committed transaction came as a plain message.
+#[test]
+fn seed_3267_a_delayed_commit_stays_a_transaction_for_an_index_that_knows_only_its_delivery() {
+    use message::entry::{Deliver, Entry, Place};
+    let mut index = open(&FakeDisk::new(1)).index;
+    index.trim(offset(5_000));
+    let place = Place::Link {
+        topic: "orders",
+        queue_id: 0,
+        queue_offset: QueueOffset::new(9),
+        record_at: offset(5_100),
+        record_len: 300,
+        tags_code: 0,
+    };
+    let mut payload = Vec::new();
+    Entry::Deliver(Deliver { source: offset(77), half: true, place }).encode(&mut payload);
+    index.apply(offset(6_000), Timestamp::from_millis(1), &payload).expect("an entry of our own");
+    let item = index.item("orders", 0, QueueOffset::new(9)).expect("an index in memory").expect("it is visible");
+    assert_eq!(item.half, Some(offset(77)));
 }
 
 #[test]

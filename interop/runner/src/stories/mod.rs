@@ -11,6 +11,7 @@ mod intact;
 mod lookups;
 mod sends;
 mod shop;
+mod snippets;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -30,6 +31,8 @@ pub enum ClientVersion {
     Mqadmin,
     /// rocketmq-client-go v2.1.2.
     Go,
+    /// tandem-client.
+    Rust,
 }
 
 impl ClientVersion {
@@ -40,13 +43,14 @@ impl ClientVersion {
             ClientVersion::Java550 => "5.5.0",
             ClientVersion::Mqadmin => "mqadmin",
             ClientVersion::Go => "go",
+            ClientVersion::Rust => "rust",
         }
     }
 
     /// The version of this name.
     pub fn parse(name: &str) -> Option<Self> {
-        let all = [ClientVersion::Java498, ClientVersion::Java550, ClientVersion::Mqadmin, ClientVersion::Go];
-        all.into_iter().find(|version| version.name() == name)
+        use ClientVersion::{Go, Java498, Java550, Mqadmin, Rust};
+        [Java498, Java550, Mqadmin, Go, Rust].into_iter().find(|version| version.name() == name)
     }
 }
 
@@ -100,6 +104,7 @@ pub fn all() -> impl Iterator<Item = &'static Story> {
         groups::STORIES,
         admin::STORIES,
         go::STORIES,
+        snippets::STORIES,
     ];
     families.into_iter().flatten()
 }

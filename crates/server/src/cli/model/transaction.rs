@@ -60,6 +60,8 @@ pub struct TransactionQuery {
     pub group: Option<String>,
     /// Only for this topic.
     pub topic: Option<String>,
+    /// Only with this transaction id or key of the message.
+    pub key: Option<String>,
     /// Only in this state; `None` for all that are not decided.
     pub state: Option<TransactionState>,
     /// Only stored longer ago than so many milliseconds.
@@ -130,6 +132,11 @@ pub enum What {
         /// Place of the half in the log.
         log_offset: u64,
     },
+    /// A producer is being asked. Only those who watch are told: in a timeline stands what came of it.
+    Asked {
+        /// Client id of the producer that is asked.
+        client: String,
+    },
     /// A producer was asked, and this came of it.
     Checked {
         /// Client id of the producer that was asked.
@@ -178,6 +185,33 @@ pub enum What {
         /// Place in the log at which it became visible.
         log_offset: u64,
     },
+}
+
+/// What happened since the last time one looked.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Watched {
+    /// In the order in which it happened.
+    pub events: Vec<WatchedEvent>,
+    /// What to go on with.
+    pub next: u64,
+    /// Events that came and went in between, at least.
+    pub missed: u64,
+}
+
+/// One thing that just happened to some transaction.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct WatchedEvent {
+    /// The id that the producer knows; empty, as are group and topic, when the broker did not have it at hand.
+    pub id: String,
+    /// The id of the half.
+    pub offset_id: String,
+    /// Producer group.
+    pub group: String,
+    /// Topic.
+    pub topic: String,
+    /// When and what.
+    #[serde(flatten)]
+    pub event: Event,
 }
 
 /// What came of one check.

@@ -8,6 +8,7 @@ use protocol::request::connections::ConsumerConnection;
 use protocol::request::stats::{ConsumeStats, TopicStats};
 use protocol::request::topic_list::{GroupList, TopicList};
 use protocol::request::topics::{TopicConfig, TopicTable};
+use remoting::client::Received;
 use remoting::own;
 
 use super::super::admin::{AdminError, Thing};
@@ -23,13 +24,11 @@ pub fn list(remote: &mut Remote) -> Result<Vec<TopicRow>, AdminError> {
     let table = remote.read(TopicTable::decode(&body))?;
     let system = system_topics(remote)?;
     let open = open_transactions(remote)?;
-    let mut rows = Vec::with_capacity(table.topics.len());
-    for topic in table.topics {
-        // One that was deleted in the meantime is left out.
-        if let Some(queues) = queues(remote, &topic.topic_name)? {
-            rows.push(row(&topic, &queues, &system, &open));
-        }
-    }
+    let names: Vec<&str> = table.topics.iter().map(|topic| topic.topic_name.as_str()).collect();
+    let queues = queues_of_all(remote, &names)?;
+    // One that was deleted in the meantime is left out.
+    let there = table.topics.iter().zip(queues).filter_map(|(topic, queues)| Some((topic, queues?)));
+    let mut rows: Vec<TopicRow> = there.map(|(topic, queues)| row(topic, &queues, &system, &open)).collect();
     rows.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(rows)
 }
@@ -90,7 +89,17 @@ fn config(remote: &mut Remote, name: &str) -> Result<Option<TopicConfig>, AdminE
 /// The queues of a topic in order, `None` if there is no such topic.
 pub(super) fn queues(remote: &mut Remote, name: &str) -> Result<Option<Vec<QueueRow>>, AdminError> {
     let answer = remote.find(RequestCode::GetTopicStatsInfo, &[("topic", name)], ResponseCode::TOPIC_NOT_EXIST)?;
-    let Some(answer) = answer else { return Ok(None) };
+    answer.map(|answer| queue_rows(remote, &answer)).transpose()
+}
+
+/// As [`queues`] of each of these topics, in one round trip.
+pub(super) fn queues_of_all(remote: &mut Remote, names: &[&str]) -> Result<Vec<Option<Vec<QueueRow>>>, AdminError> {
+    let questions: Vec<_> = names.iter().map(|name| vec![("topic", *name)]).collect();
+    let answers = remote.find_all(RequestCode::GetTopicStatsInfo, &questions, ResponseCode::TOPIC_NOT_EXIST)?;
+    answers.into_iter().map(|answer| answer.map(|answer| queue_rows(remote, &answer)).transpose()).collect()
+}
+
+fn queue_rows(remote: &Remote, answer: &Received) -> Result<Vec<QueueRow>, AdminError> {
     let stats = remote.read(TopicStats::decode(&answer.body))?;
     let mut rows: Vec<QueueRow> = stats
         .offsets
@@ -103,7 +112,7 @@ pub(super) fn queues(remote: &mut Remote, name: &str) -> Result<Option<Vec<Queue
         })
         .collect();
     rows.sort_by_key(|row| row.queue);
-    Ok(Some(rows))
+    Ok(rows)
 }
 
 /// Messages in queues that can be read.

@@ -9,7 +9,7 @@ use remoting::own::{self, Action, ListTransactions, ResolveTransaction, Transact
 use super::super::admin::{AdminError, Thing};
 use super::super::model::{
     CheckAnswer, DecidedBy, DecidedOutcome, Event, Resolve, ResolveAction, TransactionDetail, TransactionPage,
-    TransactionQuery, TransactionRow, TransactionState, What,
+    TransactionQuery, TransactionRow, TransactionState, Watched, WatchedEvent, What,
 };
 use super::{Remote, missing, success};
 
@@ -18,24 +18,25 @@ const NAMESAKES_MAX: i64 = 10;
 
 /// A page of the transactions that nobody has decided.
 pub fn list(remote: &mut Remote, query: &TransactionQuery) -> Result<TransactionPage, AdminError> {
-    let after = query.after.as_deref().map(str::parse).transpose();
+    let after = query.after.as_deref().map(str::parse).transpose().map_err(|_| AdminError::Refused {
+        reason: "--after wants the place at which a list ended, its `next`".to_owned(),
+    })?;
     let wanted = ListTransactions {
         group: query.group.clone(),
         topic: query.topic.clone(),
-        key: None,
+        key: query.key.clone(),
         set_aside: match query.state {
             Some(TransactionState::Undecided) => Some(false),
             Some(TransactionState::SetAside) => Some(true),
             Some(TransactionState::Committed | TransactionState::RolledBack) | None => None,
         },
         min_age_ms: query.older_than_ms.map_or(0, |ms| i64::try_from(ms).unwrap_or(i64::MAX)),
-        after: after.map_err(|error| remote.malformed(format!("place of a page: {error}")))?,
+        after,
         max: i64::from(query.limit),
     };
     let list = ask_list(remote, &wanted)?;
-    let next = list.transactions.last().filter(|_| list.more).map(|last| last.status.half.at.to_string());
     Ok(TransactionPage {
-        next,
+        next: list.next.map(|next| next.to_string()),
         undecided: list.total.saturating_sub(list.set_aside),
         set_aside: list.set_aside,
         now_ms: list.now.millis(),
@@ -51,7 +52,9 @@ pub fn show(remote: &mut Remote, id: &str) -> Result<TransactionDetail, AdminErr
         let candidates = namesakes.into_iter().map(|one| one.offset_id).collect();
         return Err(AdminError::Ambiguous { kind: Thing::Transaction, name: id.to_owned(), candidates });
     }
-    let transaction = ask_show(remote, id)?.ok_or_else(|| missing(Thing::Transaction, id))?;
+    // A key may be that of older, decided ones too: the one that is open is meant.
+    let found = namesakes.first().map_or(id, |one| &one.offset_id);
+    let transaction = ask_show(remote, found)?.ok_or_else(|| missing(Thing::Transaction, id))?;
     detail(remote, transaction)
 }
 
@@ -71,6 +74,22 @@ pub fn resolve(remote: &mut Remote, order: &Resolve) -> Result<(), AdminError> {
     let mut body = Vec::new();
     wanted.write(&mut body);
     remote.get_own(own::RESOLVE_TRANSACTION, &[], &body).map(drop)
+}
+
+/// What happened since the last time.
+pub fn watch(remote: &mut Remote, from: Option<u64>) -> Result<Watched, AdminError> {
+    let from = from.map(|from| from.to_string());
+    let fields = [("from", from.as_deref().unwrap_or_default())];
+    let body = remote.get_own(own::WATCH_TRANSACTIONS, &fields[..usize::from(from.is_some())], b"")?.body;
+    let watched = remote.read(own::Watched::decode(&body))?;
+    let events = watched.events.into_iter().map(|(offset_id, one)| WatchedEvent {
+        id: one.id,
+        offset_id,
+        group: one.group,
+        topic: one.topic,
+        event: event((one.at, one.what)),
+    });
+    Ok(Watched { events: events.collect(), next: watched.next, missed: watched.missed })
 }
 
 /// One transaction as the broker shows it; `None` if none goes by this id.
@@ -135,6 +154,7 @@ fn detail(remote: &Remote, mut one: Transaction) -> Result<TransactionDetail, Ad
 fn event((at, happening): (Timestamp, Happening)) -> Event {
     let what = match happening {
         Happening::Stored { client, at } => What::Stored { client, log_offset: at.get() },
+        Happening::Asked { client } => What::Asked { client },
         Happening::Checked { client, outcome } => What::Checked {
             client,
             answer: match outcome {

@@ -3,8 +3,8 @@
 use serde_json::Value as Json;
 
 use super::super::exit::Exit;
-use super::super::fake::{FakeBroker, FakeDoors, transaction};
-use super::super::model::TransactionState;
+use super::super::fake::{FakeBroker, FakeDoors, NOW, transaction};
+use super::super::model::{DecidedBy, DecidedOutcome, Event, TransactionState, Watched, WatchedEvent, What};
 use super::super::story;
 use super::{doors, run, run_with, told};
 
@@ -106,12 +106,12 @@ T4           rolled-back  42s  payers  orders        1  -
 4 shown; the broker has 1 undecided, 1 set aside
 "
     );
-    assert!(
-        run(&mut doors(), "transactions list --limit 3").out.contains("the oldest 3 that fit are shown (list --limit)")
-    );
+    let ran = run(&mut doors(), "transactions list --limit 3");
+    assert!(ran.out.contains("the oldest 3 that fit are shown (list --limit N, or --after 3)"), "{}", ran.out);
+    assert!(run(&mut doors(), "transactions list --after 3").out.starts_with("TRANSACTION  STATE        AGE"));
     let json = run(&mut doors(), "transactions list --limit 3 --json").json();
     assert_eq!(json["transactions"].as_array().unwrap().len(), 3);
-    assert_eq!(json["more"], true);
+    assert_eq!((&json["more"], &json["next"]), (&true.into(), &"3".into()));
     assert_eq!(json["undecided"], 1);
     let ran = run(&mut doors(), "transactions list --state set-aside --older-than 1h");
     assert_eq!(
@@ -120,7 +120,10 @@ T4           rolled-back  42s  payers  orders        1  -
     );
     let json = run(&mut doors(), "transactions list --state set-aside --group payers --topic orders --json").json();
     assert_eq!(json["transactions"][0]["id"], "T2");
-    assert_eq!(json["more"], false);
+    assert_eq!((&json["more"], &json["next"]), (&false.into(), &Json::Null));
+    let json = run(&mut doors(), "transactions list --key T3 --state open --json").json();
+    assert_eq!(json["transactions"], serde_json::json!([]));
+    assert_eq!(run(&mut doors(), "transactions list --key T3 --json").json()["transactions"][0]["id"], "T3");
 }
 
 #[test]
@@ -145,7 +148,7 @@ fn the_life_of_a_committed_transaction_is_told() {
    +40s  committed  by 10.0.0.5@4711, which was asked
    +40s  visible    in orders, queue 3, offset 17, at 8192 of the log
 
-it is committed because it is
+it is committed because it is. It was decided 40s after it was stored, by 10.0.0.5@4711, which was asked; a decision is final
 "
     );
     let json = run(&mut doors(), "transactions show OFFSETT3 --json").json();
@@ -157,12 +160,103 @@ it is committed because it is
 }
 
 #[test]
-fn what_can_be_done_about_a_transaction_that_was_set_aside_is_said() {
-    let set_aside = story::explanation(&transaction("T2", TransactionState::SetAside));
-    assert!(set_aside.starts_with("it is set-aside because it is. By hand: "), "{set_aside}");
-    assert!(set_aside.contains("tandem transactions resolve T2 --commit, --rollback or --resume"), "{set_aside}");
-    let undecided = story::explanation(&transaction("T1", TransactionState::Undecided));
-    assert_eq!(undecided, "it is undecided because it is");
+fn what_can_be_done_about_a_transaction_is_said_where_it_does_not_go_on_by_itself() {
+    let out = run(&mut doors(), "transactions show T2").out;
+    assert!(
+        out.ends_with(
+            "
+it is set-aside because it is. It was set aside by the broker: answered UNKNOWN 15 times
+  tandem transactions resolve T2 --commit --reason TEXT    the database change happened
+  tandem transactions resolve T2 --rollback --reason TEXT    it did not, and never will
+  tandem transactions resolve T2 --resume --reason TEXT    its producers know now
+"
+        ),
+        "{out}"
+    );
+    let mut one = transaction("T1", TransactionState::Undecided);
+    assert_eq!((story::explanation(&one).as_str(), story::commands(&one)), ("it is undecided because it is", vec![]));
+    one.row.producers_online = 0;
+    assert!(story::explanation(&one).ends_with("Start a producer of group payers, or decide it by hand"));
+    assert_eq!(story::commands(&one).len(), 2);
+    let json = run(&mut doors(), "transactions show T2 --json").json();
+    assert_eq!(json["commands"].as_array().unwrap().len(), 3);
+}
+
+#[test]
+fn all_that_pass_a_filter_are_resolved_after_a_second_look() {
+    let mut doors = doors();
+    let all = "transactions resolve --group payers --reason x";
+    let ran = run(&mut doors, &format!("{all} --rollback"));
+    assert_eq!(ran.exit, Exit::Usage);
+    assert!(ran.err.contains("see which with --dry-run, then do it with --yes"), "{}", ran.err);
+    let ran = run(&mut doors, &format!("{all} --resume --dry-run"));
+    assert!(
+        ran.out.contains("\nT2 ") && ran.out.ends_with("--resume would be done to 1 transaction; do it with --yes\n")
+    );
+    assert_eq!(told(&doors), Vec::<String>::new());
+    assert_eq!(run(&mut doors, &format!("{all} --resume --yes")).out, "1 of 1 transaction resumed by ada\n");
+    let json = run(&mut doors, &format!("{all} --rollback --state open --yes --json")).json();
+    assert_eq!((&json["done"], &json["failed"]), (&serde_json::json!(["T1"]), &serde_json::json!([])));
+    assert_eq!(told(&doors), ["resume OFFSETT2 by ada: x", "rollback OFFSETT1 by ada: x"]);
+
+    doors.broker.as_mut().unwrap().refuses = Some("it was decided meanwhile");
+    let ran = run(&mut doors, &format!("{all} --rollback --state open --yes"));
+    assert_eq!((ran.exit, ran.out.as_str()), (Exit::Failed, "0 of 1 transaction rolled back by ada\n"));
+    assert_eq!(ran.err, "error: T1: the broker refuses: it was decided meanwhile\n");
+    for neither_nor in
+        ["transactions resolve --commit --reason x", "transactions resolve T1 --key T1 --commit --reason x"]
+    {
+        assert_eq!(run(&mut doors, neither_nor).exit, Exit::Usage, "{neither_nor}");
+    }
+}
+
+#[test]
+fn what_happens_to_transactions_is_followed_with_names_and_gaps() {
+    let event = |at_ms, id: &str, offset_id: &str, what| WatchedEvent {
+        id: id.to_owned(),
+        offset_id: offset_id.to_owned(),
+        group: if id.is_empty() { String::new() } else { "payers".to_owned() },
+        topic: if id.is_empty() { String::new() } else { "orders".to_owned() },
+        event: Event { at_ms, what },
+    };
+    let client = || "p1@7".to_owned();
+    let decided = || What::Decided {
+        outcome: DecidedOutcome::Commit,
+        by: DecidedBy::Producer,
+        who: client(),
+        why: String::new(),
+    };
+    let first = vec![
+        event(NOW, "K1", "O1", What::Stored { client: client(), log_offset: 9 }),
+        event(NOW + 6000, "K1", "O1", What::Asked { client: client() }),
+        // The broker forgets the names of what is decided: one was seen, one was listed, one is asked for, one is gone.
+        event(NOW + 6100, "", "O1", decided()),
+        event(NOW + 6200, "", "OFFSETT1", decided()),
+    ];
+    let second = vec![event(NOW + 7000, "", "OFFSETT4", decided()), event(NOW + 7000, "", "O9", decided())];
+    let mut doors = doors();
+    let broker = doors.broker.as_mut().unwrap();
+    broker.watched =
+        vec![Watched { events: first, next: 1, missed: 0 }, Watched { events: second, next: 2, missed: 5 }];
+    let ran = run(&mut doors, "transactions watch --for 1ms");
+    assert_eq!(
+        ran.out,
+        "watching; the broker has 1 undecided, 1 set aside
+2023-11-14T22:13:20.000Z  stored          +0ms  K1  payers -> orders  by p1@7, at 9 of the log
+2023-11-14T22:13:26.000Z  asked          +6.0s  K1  payers -> orders  p1@7
+2023-11-14T22:13:26.100Z  committed      +6.1s  K1  payers -> orders  by p1@7
+2023-11-14T22:13:26.200Z  committed       +48s  T1  payers -> orders  by p1@7
+... 5 events or more came and went unseen
+2023-11-14T22:13:27.000Z  committed       +49s  T4  payers -> orders  by p1@7
+2023-11-14T22:13:27.000Z  committed             O9  ? -> ?  by p1@7
+"
+    );
+    let ran = run(&mut doors, "transactions watch --for 1ms --id K1 --json");
+    let lines: Vec<Json> = ran.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let events: Vec<&str> = lines.iter().map(|line| line["event"].as_str().unwrap()).collect();
+    assert_eq!(events, ["stored", "asked", "decided", "missed"]);
+    assert_eq!((&lines[2]["id"], &lines[2]["outcome"]), (&"K1".into(), &"commit".into()));
+    assert_eq!(lines[2]["stored_at_ms"], NOW);
 }
 
 #[test]

@@ -35,17 +35,7 @@ pub fn compare_rebuilt(history: &mut History, index: &mut Index) {
     for ((topic, queue_id), queue) in &history.queues {
         assert!(index.set_next(topic, *queue_id, QueueOffset::new(queue.next)), "{topic} {queue_id}");
     }
-    let (start, delayed) = (history.log.start, history.delayed_halves.clone());
-    let whole = history.queues.clone();
-    for item in history.queues.values_mut().flat_map(|queue| &mut queue.items) {
-        // No entry that is left says that this message was a half.
-        let gone = |(half, decided_at): &(u64, u64)| *half < start && *decided_at < start;
-        if delayed.get(&item.visible_at.get()).is_some_and(gone) {
-            item.half = None;
-        }
-    }
     compare_with_set_queues(history, index);
-    history.queues = whole;
 }
 
 /// As [`compare`], where queues that never had a message may have been set to begin at 0.

@@ -6,7 +6,7 @@ use super::answers::compare;
 use super::history::History;
 use super::{offset, open};
 use crate::disk::{Disk, FakeDisk};
-use crate::index::{Index, IndexError};
+use crate::index::{Index, IndexBounds, IndexError};
 
 /// An index with blocks, pages and runs, and a checkpoint at the end of its log.
 fn filled(disk: &FakeDisk, seed: u64) -> (History, Index) {
@@ -232,7 +232,7 @@ fn a_checkpoint_costs_what_changed_and_a_message_costs_no_sync() {
 fn a_discarded_index_leaves_no_file() {
     let disk = FakeDisk::new(1);
     filled(&disk, 1);
-    let index = Index::discard(Arc::new(disk.clone())).expect("an index");
+    let index = Index::discard(Arc::new(disk.clone()), IndexBounds::default()).expect("an index");
     assert_eq!(index.applied(), offset(0));
     assert_eq!(disk.list("index").unwrap(), Vec::<String>::new());
 }

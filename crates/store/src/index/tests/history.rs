@@ -80,7 +80,6 @@ struct Pending {
     delay: Delay,
     record_at: CommitLogOffset,
     record: Vec<u8>,
-    decided_at: Option<CommitLogOffset>,
 }
 
 /// A broker that writes a log, and knows what the index should say.
@@ -91,8 +90,6 @@ pub struct History {
     pub halves: BTreeMap<u64, HalfSlot>,
     /// Keys of each visible message, by the offset clients quote.
     pub keys: BTreeMap<u64, (&'static str, Vec<String>)>,
-    /// Offsets at which messages became visible whose half and decision both lie below: half, decision.
-    pub delayed_halves: BTreeMap<u64, (u64, u64)>,
     pub refused: u64,
     pending: Vec<Pending>,
     undelivered: Vec<Pending>,
@@ -110,7 +107,6 @@ impl History {
             queues: BTreeMap::new(),
             halves: BTreeMap::new(),
             keys: BTreeMap::new(),
-            delayed_halves: BTreeMap::new(),
             refused: 0,
             pending: Vec::new(),
             undelivered: Vec::new(),
@@ -235,7 +231,7 @@ impl History {
         let source = self.push(&entry);
         let record_at = self.log.end().plus(self.batch.framed_len() as u64 - record.len() as u64);
         self.halves.insert(sequence.get(), HalfSlot { half: source, decided_by: None });
-        self.pending.push(Pending { source, sequence, half: true, delay, record_at, record, decided_at: None });
+        self.pending.push(Pending { source, sequence, half: true, delay, record_at, record });
     }
 
     fn take_pending(&mut self) -> Option<Pending> {
@@ -278,7 +274,7 @@ impl History {
         self.halves.insert(half.sequence.get(), HalfSlot { half: half.source, decided_by: Some(at) });
         let (later, nowhere) = (matches!(place, Place::Later { .. }), place == Place::Nowhere);
         if later {
-            self.undelivered.push(Pending { decided_at: Some(at), ..half.clone() });
+            self.undelivered.push(half.clone());
         } else if !nowhere {
             self.appear_at(at, carry, queue, &half, Some(half.source));
         }
@@ -329,7 +325,7 @@ impl History {
         let source = self.push(&Entry::Scheduled(Scheduled { deliver_at, sequence, record: &record }));
         let record_at = self.log.end().plus(self.batch.framed_len() as u64 - record.len() as u64);
         let delay = Delay::At(deliver_at);
-        self.undelivered.push(Pending { source, sequence, half: false, delay, record_at, record, decided_at: None });
+        self.undelivered.push(Pending { source, sequence, half: false, delay, record_at, record });
     }
 
     fn deliver(&mut self) {
@@ -342,11 +338,8 @@ impl History {
         let queue_offset = self.next_of(queue);
         let carry = message.record_at.get() < self.log.start || self.rng.chance(20);
         let place = if carry { carry_of(&message, queue_offset) } else { link_of(&message, queue, queue_offset) };
-        let at = self.push(&Entry::Deliver(Deliver { source: message.source, place }));
+        let at = self.push(&Entry::Deliver(Deliver { source: message.source, half: message.half, place }));
         let half = message.half.then_some(message.source);
-        if let (Some(half), Some(decided_at)) = (half, message.decided_at) {
-            self.delayed_halves.insert(at.get(), (half.get(), decided_at.get()));
-        }
         self.appear_at(at, carry, queue, &message, half);
     }
 

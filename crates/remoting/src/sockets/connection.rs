@@ -1,0 +1,108 @@
+use std::io::{self, Read, Write};
+
+use mio::net::TcpStream;
+
+use super::CloseReason;
+
+/// Memory a send or receive buffer keeps when it is empty.
+const BUFFER_KEEP: usize = 16 << 10;
+
+/// One connection: its stream, and what has come and not been handled, or been answered and not been sent.
+#[derive(Debug)]
+pub(super) struct Connection {
+    pub stream: TcpStream,
+    /// The beginning of a frame whose end has not come yet, or frames that wait for a later turn.
+    pub input: Vec<u8>,
+    pub output: Vec<u8>,
+    pub written: usize,
+    /// Bytes left unread that are counted in the sum over all connections.
+    pub counted: usize,
+    pub readable: bool,
+    /// It stands in the list of those that may have something to read.
+    pub queued: bool,
+    /// Nothing is read from it for now.
+    pub paused: bool,
+    /// It stands in the list of those that have something to write.
+    pub dirty: bool,
+    /// When something came or went last.
+    pub last_active: u64,
+    /// When its other end took an answer last, or had read all.
+    pub last_taken: u64,
+}
+
+impl Connection {
+    pub fn new(stream: TcpStream, seconds: u64) -> Self {
+        Connection {
+            stream,
+            input: Vec::new(),
+            output: Vec::new(),
+            written: 0,
+            counted: 0,
+            readable: true,
+            queued: true,
+            paused: false,
+            dirty: false,
+            last_active: seconds,
+            last_taken: seconds,
+        }
+    }
+
+    /// Bytes of answers that are not on their way yet.
+    pub fn unread(&self) -> usize {
+        self.output.len() - self.written
+    }
+
+    /// Reads what there is, at most as much as fits.
+    pub fn read(&mut self, into: &mut [u8], seconds: u64) -> Result<usize, CloseReason> {
+        match self.stream.read(into) {
+            Ok(0) => Err(CloseReason::Peer),
+            Ok(got) => {
+                self.last_active = seconds;
+                Ok(got)
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                self.readable = false;
+                Ok(0)
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(0),
+            Err(error) => Err(CloseReason::Network(error.kind())),
+        }
+    }
+
+    /// Keeps what was read and not handled for the next turn.
+    pub fn keep(&mut self, mut input: Vec<u8>) {
+        if input.is_empty() {
+            input.shrink_to(BUFFER_KEEP);
+        }
+        self.input = input;
+    }
+
+    /// Writes as much as the other end takes now.
+    pub fn write(&mut self, seconds: u64) -> Result<(), CloseReason> {
+        if self.counted == 0 {
+            self.last_taken = seconds;
+        }
+        while self.written < self.output.len() {
+            match self.stream.write(&self.output[self.written..]) {
+                Ok(0) => return Err(CloseReason::Peer),
+                Ok(count) => {
+                    self.written += count;
+                    (self.last_active, self.last_taken) = (seconds, seconds);
+                }
+                // The poll says when it can be written again.
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(CloseReason::Network(error.kind())),
+            }
+        }
+        if self.unread() == 0 {
+            self.output.clear();
+            self.output.shrink_to(BUFFER_KEEP);
+            self.written = 0;
+        } else if self.written > self.output.len() / 2 {
+            self.output.drain(..self.written);
+            self.written = 0;
+        }
+        Ok(())
+    }
+}
