@@ -7,6 +7,8 @@
 //! - `world`, `steps`, `life`, `clients`: what happens;
 //! - [`oracle`]: what was promised, and whether it is kept;
 //! - [`Coverage`]: what was reached, and what never was;
+//! - [`race`]: many decide the same transactions at once;
+//! - [`shrink`]: a failing history made smaller;
 //! - [`Bug`]: defects planted around the production code, each of which some seed must find.
 //!
 //! Sockets are not simulated: clients speak the broker's own requests and answers.
@@ -22,6 +24,7 @@ mod mailbox;
 pub mod oracle;
 mod parts;
 mod plan;
+mod races;
 mod rng;
 mod run;
 mod shrink;
@@ -32,5 +35,6 @@ mod world;
 pub use bugs::{BUGS, Bug, first_to_find};
 pub use coverage::{Coverage, Kind};
 pub use plan::Plan;
+pub use races::{Races, race};
 pub use run::{Options, Verdict, run};
 pub use shrink::{Shrunk, shrink};

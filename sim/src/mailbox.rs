@@ -105,7 +105,7 @@ impl Sink for Mailbox {
 }
 
 /// An answer as a broker with this defect would give it.
-fn planted(bug: Bug, reply: Reply, answer: Answer) -> Answer {
+pub(crate) fn planted(bug: Bug, reply: Reply, answer: Answer) -> Answer {
     match (bug, answer) {
         (Bug::ContradictionAccepted, Answer::Refused(Refusal::Conflict(why))) if why.contains("before") => {
             Answer::Settled(Settled::Repeated)

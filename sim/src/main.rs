@@ -4,17 +4,19 @@ use std::ops::Range;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use sim::{BUGS, Bug, Coverage, Options, Plan, first_to_find, run, shrink};
+use sim::{BUGS, Bug, Coverage, Options, Plan, Races, first_to_find, race, run, shrink};
 
 const USAGE: &str = "\
 usage: sim --seed N | --seeds A..B [--steps N] [--bug NAME] [--without PART]... [--trace] [--shrink]
        sim --bugs [--seeds A..B]
+       sim --races N [--seed S]
   --seed N       one history; the same number gives the same history, bit for bit
   --seeds A..B   many, and what they reached and never reached
   --bug NAME     with a defect planted around the production code
   --without PART without a kind of fault, work or client; may be repeated
   --trace        prints everything that happens
   --shrink       makes the history of a failing seed smaller
+  --races N      at least N racing decisions about the same transactions; how many had two outcomes
   --bugs         a table of all planted defects: which seed finds each, by which promise, after how many";
 
 /// Seeds among which each planted defect is looked for unless told otherwise.
@@ -25,6 +27,7 @@ struct Arguments {
     options: Options,
     shrink: bool,
     bugs: bool,
+    races: Option<u64>,
 }
 
 fn main() -> ExitCode {
@@ -38,6 +41,10 @@ fn main() -> ExitCode {
     if !arguments.options.trace {
         // A panic is part of the verdict, which names the seed.
         std::panic::set_hook(Box::new(|_| {}));
+    }
+    if let Some(decisions) = arguments.races {
+        let first = arguments.seeds.map_or(0, |seeds| seeds.start);
+        return run_races(first, decisions, &arguments.options);
     }
     let Some(seeds) = arguments.seeds else { return table_of_bugs(BUG_SEEDS, &arguments.options) };
     if arguments.bugs {
@@ -78,6 +85,31 @@ fn run_seeds(seeds: Range<u64>, options: &Options, shrinks: bool) -> ExitCode {
     if failed > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
 
+/// Decisions of one broker, before the next seed begins with an empty disk.
+const RACES_PER_SEED: u64 = 50_000;
+
+fn run_races(first: u64, decisions: u64, options: &Options) -> ExitCode {
+    let started = Instant::now();
+    let (mut all, mut seed) = (Races::default(), first);
+    while all.decisions < decisions {
+        match race(seed, RACES_PER_SEED.min(decisions), options.bug) {
+            Ok(races) => {
+                if races.contradicted > 0 {
+                    println!("seed {seed}: {races}");
+                }
+                all.merge(&races);
+            }
+            Err(why) => {
+                println!("seed {seed}: {why}");
+                return ExitCode::FAILURE;
+            }
+        }
+        seed += 1;
+    }
+    println!("seeds {first}..{seed}: {all}; {:.1} s", started.elapsed().as_secs_f64());
+    if all.contradicted > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}
+
 fn table_of_bugs(seeds: Range<u64>, options: &Options) -> ExitCode {
     let mut missed = 0;
     println!("{:<28} {:>6} {:>6}  broken promise", "planted defect", "seed", "seeds");
@@ -97,7 +129,7 @@ fn table_of_bugs(seeds: Range<u64>, options: &Options) -> ExitCode {
 }
 
 fn parse(mut words: impl Iterator<Item = String>) -> Result<Arguments, String> {
-    let mut found = Arguments { seeds: None, options: Options::default(), shrink: false, bugs: false };
+    let mut found = Arguments { seeds: None, options: Options::default(), shrink: false, bugs: false, races: None };
     while let Some(word) = words.next() {
         let mut value = || words.next().ok_or_else(|| format!("{word} needs a value"));
         match word.as_str() {
@@ -116,10 +148,11 @@ fn parse(mut words: impl Iterator<Item = String>) -> Result<Arguments, String> {
             "--trace" => found.options.trace = true,
             "--shrink" => found.shrink = true,
             "--bugs" => found.bugs = true,
+            "--races" => found.races = Some(number(&value()?)?),
             other => return Err(format!("{other:?} is not known")),
         }
     }
-    if found.seeds.is_none() && !found.bugs {
+    if found.seeds.is_none() && !found.bugs && found.races.is_none() {
         return Err("which seeds?".to_owned());
     }
     Ok(found)

@@ -129,7 +129,7 @@ impl Plan {
 }
 
 fn engine_config(rng: &mut Rng, delay_max_ms: u64) -> EngineConfig {
-    let segment_size = rng.pick(&[16_u64, 20, 32, 64]) * 4096;
+    let segment_size = rng.pick(&[16_u64, 16, 20, 32, 64]) * 4096;
     let checks = CheckConfig {
         first_check_after_ms: rng.pick(&[6_000, 6_000, 2_000]),
         check_interval_ms: rng.pick(&[30_000, 30_000, 8_000]),
@@ -154,28 +154,56 @@ fn engine_config(rng: &mut Rng, delay_max_ms: u64) -> EngineConfig {
     let retention = match rng.below(3) {
         0 => Retention { age_ms: 72 * 3_600_000, size: None },
         1 => Retention { age_ms: rng.pick(&[30_000, 120_000, 600_000]), size: None },
-        _ => Retention { age_ms: 72 * 3_600_000, size: Some(segment_size * rng.between(2, 8)) },
+        _ => Retention { age_ms: 72 * 3_600_000, size: Some(segment_size * rng.between(1, 5)) },
     };
     EngineConfig {
-        broker: BrokerConfig {
-            broker_name: "tandem".into(),
-            cluster_name: "DefaultCluster".into(),
-            store_host: "127.0.0.1:10911".parse().expect("an address"),
-            auto_create_topics: true,
-            default_queues: 4,
-            auto_create_groups: true,
-            retry_max: rng.between(1, 3) as i32,
-            checks,
-            limits,
-        },
+        broker: broker_config(rng.between(1, 3) as i32, checks, limits),
         log: LogConfig { segment_size, spare_segments: rng.between(1, 3) as usize, growth: rng.pick(&[4096, 16384]) },
         index: index_bounds(rng, segment_size),
         durability: if rng.chance(150) { Durability::Memory } else { Durability::Disk },
         syncing: Syncing::Inline,
         memory_sync_ms: 500,
         lazy_ms: rng.pick(&[0, 1_000]),
-        snapshot_every: rng.pick(&[10_000, 60_000, 300_000]),
+        snapshot_every: rng.pick(&[10_000, 20_000, 60_000, 300_000]),
         retention,
+    }
+}
+
+/// What the broker of a race is told: checks come at once, and the log is short, so that it goes round.
+pub(crate) fn racing() -> EngineConfig {
+    let checks = CheckConfig {
+        first_check_after_ms: 40,
+        check_interval_ms: 200,
+        answer_timeout_ms: 5_000,
+        check_max: 15,
+        unanswered_max: 500,
+        when_exhausted: WhenExhausted::SetAside,
+    };
+    let limits = Limits { batch_bytes: 256 << 10, reserve: 512 << 10, ..Limits::default() };
+    EngineConfig {
+        broker: broker_config(16, checks, limits),
+        log: LogConfig { segment_size: 1 << 20, spare_segments: 2, growth: 1 << 20 },
+        index: IndexBounds { link_stretch: 1 << 20, ..IndexBounds::default() },
+        durability: Durability::Disk,
+        syncing: Syncing::Inline,
+        memory_sync_ms: 500,
+        lazy_ms: 100,
+        snapshot_every: 1 << 20,
+        retention: Retention { age_ms: 72 * 3_600_000, size: Some(8 << 20) },
+    }
+}
+
+fn broker_config(retry_max: i32, checks: CheckConfig, limits: Limits) -> BrokerConfig {
+    BrokerConfig {
+        broker_name: "tandem".into(),
+        cluster_name: "DefaultCluster".into(),
+        store_host: "127.0.0.1:10911".parse().expect("an address"),
+        auto_create_topics: true,
+        default_queues: 4,
+        auto_create_groups: true,
+        retry_max,
+        checks,
+        limits,
     }
 }
 

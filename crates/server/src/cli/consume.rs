@@ -132,7 +132,7 @@ impl Consume<'_> {
         screen: &mut Screen<'_>,
     ) -> Result<Fate, Failure> {
         let fate = match (message.body_error(), &self.args.exec) {
-            (Some(error), _) if !screen.json => Fate::Again(error.to_string()),
+            (Some(error), exec) if exec.is_some() || !screen.json => Fate::Again(error.to_string()),
             (_, Some(command)) => execute(command, message, interrupts).await?,
             (_, None) => {
                 if screen.json {

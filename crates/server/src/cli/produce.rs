@@ -137,6 +137,13 @@ impl Produce<'_, '_> {
         let mut held: Option<(Line, Message)> = None;
         let (mut reading, mut interrupted) = (true, false);
         loop {
+            if !reading {
+                // At the end of the input nothing is held back any more: this is a stop.
+                held = None;
+                if under_way.is_empty() {
+                    break;
+                }
+            }
             if let Some((line, message)) = held.take() {
                 let same =
                     |other: &UnderWay| other.ordering.is_some() && other.ordering.as_deref() == message.ordering_key();
@@ -146,12 +153,6 @@ impl Produce<'_, '_> {
                     let ordering = message.ordering_key().map(str::to_owned);
                     let task = self.way.send(line.number, message);
                     under_way.push_back(UnderWay { line: line.number, ordering, task });
-                }
-            }
-            if !reading {
-                held = None;
-                if under_way.is_empty() {
-                    break;
                 }
             }
             tokio::select! {
@@ -193,7 +194,7 @@ impl Produce<'_, '_> {
                 self.args.group
             ))),
             (unsent, ..) => {
-                Err(Failure::Verdict(format!("{} not sent; {}", number_of(unsent, "message"), self.so_far())))
+                Err(Failure::Verdict(format!("{} failed; {}", number_of(unsent, "message"), self.so_far())))
             }
         }
     }

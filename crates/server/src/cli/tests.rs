@@ -90,7 +90,7 @@ fn examples(command: &clap::Command) -> Vec<String> {
     let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
     let lines = help.lines().skip_while(|line| *line != "Examples:").skip(1).take_while(|line| line.starts_with("  "));
     let own = lines.flat_map(|line| line.split(" && ").map(|part| part.trim().to_owned()).collect::<Vec<_>>());
-    let mut all: Vec<String> = own.filter(|line| line.starts_with("tandem ")).collect();
+    let mut all: Vec<String> = own.filter(|line| line.starts_with("tandem ") || line.contains("| tandem ")).collect();
     all.extend(command.get_subcommands().flat_map(examples));
     all
 }
@@ -100,15 +100,29 @@ fn every_example_in_the_help_is_a_command_line_that_parses() {
     let examples = examples(&Cli::command());
     assert!(examples.len() > 50, "{examples:?}");
     for example in examples {
-        let line = example.split(['|', '>']).next().unwrap().split("   ").next().unwrap();
-        let words = line.split('"').enumerate().flat_map(|(nr, part)| match nr % 2 {
-            0 => part.split_whitespace().map(str::to_owned).collect::<Vec<_>>(),
-            _ => vec![part.to_owned()],
-        });
-        if let Err(error) = Cli::try_parse_from(words) {
+        if let Err(error) = Cli::try_parse_from(words_of(&example)) {
             panic!("{example}: {error}");
         }
     }
+}
+
+/// What a shell would hand to the first command of this line, which ends at a redirection, a pipe or a remark.
+fn words_of(example: &str) -> Vec<String> {
+    let mut words = Vec::new();
+    let line = example.split("   ").next().unwrap();
+    // A producer's or filter's output may be piped into ours: the line begins with our name somewhere.
+    for (nr, part) in line[line.find("tandem").unwrap()..].split('"').enumerate() {
+        if nr % 2 == 1 {
+            words.push(part.to_owned());
+            continue;
+        }
+        let ours = part.split(['|', '>', '<']).next().unwrap();
+        words.extend(ours.split_whitespace().map(str::to_owned));
+        if ours.len() < part.len() {
+            break;
+        }
+    }
+    words
 }
 
 #[test]

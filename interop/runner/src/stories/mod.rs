@@ -10,6 +10,7 @@ mod groups;
 mod intact;
 mod lookups;
 mod sends;
+mod shared_group;
 mod shop;
 mod snippets;
 
@@ -102,6 +103,7 @@ pub fn all() -> impl Iterator<Item = &'static Story> {
         sends::STORIES,
         lookups::STORIES,
         groups::STORIES,
+        shared_group::STORIES,
         admin::STORIES,
         go::STORIES,
         snippets::STORIES,
