@@ -1,10 +1,12 @@
 //! Commands and arguments, with their help.
 
+mod bench;
 mod demo;
 mod flow;
 mod looking;
 mod making;
 mod transactions;
+mod txprobe;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -12,11 +14,13 @@ use std::path::PathBuf;
 use clap::parser::ValueSource;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
+pub use bench::{BACKLOG, BenchArgs, FAN_OUT, Work};
 pub use demo::{DemoArgs, DemoServiceArgs, ServiceKind};
 pub use flow::{Begin, ConsumeArgs, ProduceArgs, TailArgs, UntilArgs};
 pub use looking::{DoctorArgs, TopArgs};
 pub use making::{CompletionsArgs, Language, ManArgs, ShellName, SnippetArgs};
 pub use transactions::{ActionArgs, ResolveArgs, TransactionsArgs, TransactionsCommand, TransactionsList, WatchArgs};
+pub use txprobe::TxprobeArgs;
 
 /// Where a broker is looked for unless `--addr` or `TANDEM_ADDR` says otherwise.
 pub const DEFAULT_ADDR: &str = "127.0.0.1:10911";
@@ -192,6 +196,45 @@ Rates are those between two looks. Where the output is no terminal, one page fol
 It looks at the data directory, disk, clock, memory, limits and ports that a server of this configuration would use, and
 at the broker that runs there, if one does. It mends nothing. Exit code 1 says that something is wrong.")]
     Doctor(DoctorArgs),
+    /// Prove transactions on any RocketMQ broker: load, faults from the client's side, and a verdict
+    #[command(after_help = "Examples:
+  tandem txprobe 127.0.0.1:9876
+  tandem txprobe 127.0.0.1:9876 --for 1m --rate 200 --seed 7 --wait 2m
+  tandem txprobe 127.0.0.1:9876 --faults doubled,contradicting,racing --json
+  tandem txprobe 127.0.0.1:9876 --kill-command 'kill -9 $(cat broker.pid)' --restart-command ./start-broker
+
+It makes a topic of its own, sends transactional messages whose outcome it knows, loses, doubles, contradicts, races and
+forges decisions, kills producers, sends halves twice, and reads what consumers get. A check of a broker with RocketMQ's
+defaults comes after 6 to 66 s: for a verdict on undecided ones, let it check more often, or give --wait 3m.
+
+Lost: committed, the broker knew, and nobody gets it. Leaked: delivered, though rolled back or never decided. Doubled: one
+transaction at two queue offsets. Undecided: never asked about in the time of --wait. Forged: what a stranger said, or what
+was said under a wrong name, took effect. Contradicted: commit and rollback of one transaction were both acknowledged.
+
+The topic is deleted when all is well, and stays to be looked at when it is not.
+
+Exit codes: 0 every promise kept; 1 one is broken; 2 it could not be run.")]
+    Txprobe(TxprobeArgs),
+    /// Put load on a broker, and say what it takes
+    #[command(after_help = "Examples:
+  tandem bench                                      sends of 1 KiB, 64 in flight, for 10 s
+  tandem bench transactions --in-flight 1 --connections 1
+  tandem bench send --rate 20000 --for 1m           an open loop: who stands still is not let off
+  tandem bench end-to-end --rate 5000
+  tandem bench fan-out --groups 50
+  tandem bench catch-up --backlog 5000000
+  tandem bench transactions --open-halves 100000 --pid 4711
+  tandem bench send --addr 10.0.0.7:9876            Apache RocketMQ, by way of its name server
+
+Sends are to all queues in turn. Latencies are from the first byte of an operation to its last answer. Messages that are
+read are looked at: if one is missing or comes twice there are no figures. How it goes is told on standard error.
+
+It leaves its topics and messages behind: remove them with tandem topics delete.
+
+--addr is the broker's address, which answers as a name server, too. Of Apache RocketMQ it has to be the name server's.
+
+Exit codes: 0 measured; 1 the broker refused something, did not answer, or read messages were not those that were sent.")]
+    Bench(BenchArgs),
     /// Show a message
     #[command(
         subcommand,

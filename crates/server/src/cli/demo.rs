@@ -77,7 +77,8 @@ fn counts(address: &str) -> Option<BrokerCounts> {
     Some(BrokerCounts { open: overview.pending + overview.set_aside })
 }
 
-fn random_seed() -> u64 {
+/// A seed nobody asked for.
+pub fn random_seed() -> u64 {
     use std::hash::{BuildHasher, RandomState};
     // Short enough to be typed again.
     RandomState::new().hash_one(()) % 100_000

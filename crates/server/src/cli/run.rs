@@ -13,8 +13,8 @@ use super::args::{Cli, Command, ConfigArgs, StoreArgs};
 use super::exit::Exit;
 use super::model::StoreReport;
 use super::{
-    config, consume, demo, doctor, groups, json, manual, message, produce, snippet, store, tail, top, topics,
-    transactions,
+    bench, config, consume, demo, doctor, groups, json, manual, message, produce, snippet, store, tail, top, topics,
+    transactions, txprobe,
 };
 use crate::config::problem::Problem;
 use crate::config::value::Value;
@@ -64,6 +64,9 @@ pub enum Failure {
     /// The command line asks for something that makes no sense.
     #[error("{0}")]
     Usage(String),
+    /// A probe could not be run, which says nothing about what it would have found.
+    #[error("{0}")]
+    NotRun(String),
     /// What was asked for does not exist.
     #[error("{0}")]
     NotFound(String),
@@ -79,7 +82,7 @@ impl Failure {
     fn exit(&self) -> Exit {
         match self {
             Failure::Admin(error) => error.exit(),
-            Failure::Config(_) | Failure::Usage(_) => Exit::Usage,
+            Failure::Config(_) | Failure::Usage(_) | Failure::NotRun(_) => Exit::Usage,
             Failure::NotFound(_) => Exit::NotFound,
             // Whoever reads our output has had enough of it: `tandem topics | head -1`.
             Failure::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Ok,
@@ -92,6 +95,7 @@ impl Failure {
             Failure::Admin(error) => error.word(),
             Failure::Config(_) => "configuration",
             Failure::Usage(_) => "usage",
+            Failure::NotRun(_) => "not-run",
             Failure::NotFound(_) => "not-found",
             Failure::Output(_) => "output",
             Failure::Verdict(_) => "negative",
@@ -170,6 +174,7 @@ fn dispatch(cli: Cli, variables: Variables, doors: &mut dyn Doors, screen: &mut 
             Ok(Exit::Ok)
         }
         Command::Demo(args) => demo::run(&args, cli.addr_given.then_some(cli.addr), screen),
+        Command::Bench(args) => bench::run(&args, &cli.addr, screen),
         Command::DemoService(args) => demo::service(args),
         Command::Produce(args) => produce::run(&args, &cli.addr, screen),
         Command::Consume(args) => consume::run(&args, &cli.addr, screen),
@@ -180,6 +185,7 @@ fn dispatch(cli: Cli, variables: Variables, doors: &mut dyn Doors, screen: &mut 
         Command::Transactions(args) => transactions::run(args, &variables, &mut *doors.connect(&cli.addr)?, screen),
         Command::Top(args) => top::run(&args, &cli.addr, &mut *doors.connect(&cli.addr)?, screen),
         Command::Doctor(args) => doctor::run(&args, &cli.addr, variables, doors, screen),
+        Command::Txprobe(args) => txprobe::run(args, screen),
         Command::Message(command) => message::run(command, &mut *doors.connect(&cli.addr)?, screen),
         Command::Snippet(args) => snippet::run(&args, screen),
         Command::Completions(args) => manual::completions(args.shell, screen),

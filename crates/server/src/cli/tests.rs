@@ -111,7 +111,7 @@ fn words_of(example: &str) -> Vec<String> {
     let mut words = Vec::new();
     let line = example.split("   ").next().unwrap();
     // A producer's or filter's output may be piped into ours: the line begins with our name somewhere.
-    for (nr, part) in line[line.find("tandem").unwrap()..].split('"').enumerate() {
+    for (nr, part) in line[line.find("tandem").unwrap()..].split(['"', '\'']).enumerate() {
         if nr % 2 == 1 {
             words.push(part.to_owned());
             continue;

@@ -161,6 +161,11 @@ impl Broker {
         Wire::connect(self.address())
     }
 
+    /// The id of its process.
+    pub fn pid(&self) -> u32 {
+        self.process.as_ref().expect("it runs").child.id()
+    }
+
     /// A line of `/proc/PID/status` that counts KiB, in bytes.
     pub fn memory(&self, line: &str) -> u64 {
         let id = self.process.as_ref().expect("the broker runs").child.id();

@@ -5,6 +5,7 @@
 mod broker;
 mod wire;
 
+mod bench;
 mod checks;
 mod cli;
 mod connections;
