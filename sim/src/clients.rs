@@ -23,6 +23,10 @@ pub(crate) struct Client {
     pub session: Option<SessionId>,
     /// Never comes back once the faults have stopped.
     pub doomed: bool,
+    /// How far its clock is ahead of the broker's, in milliseconds.
+    pub ahead_ms: i64,
+    /// How long its second lasts, in milliseconds of the broker's clock.
+    pub second_ms: i64,
 }
 
 #[derive(Debug)]
@@ -64,7 +68,7 @@ pub(crate) struct Lane {
 
 impl Client {
     fn new(name: String, role: Role) -> Self {
-        Client { name, role, alive: true, session: None, doomed: false }
+        Client { name, role, alive: true, session: None, doomed: false, ahead_ms: 0, second_ms: 1_000 }
     }
 
     pub fn forget_topic(&mut self, topic: &str) {

@@ -4,23 +4,27 @@
 //! a clock that jumps and clients that crash, stay silent, contradict each other and lie. In reading order:
 //!
 //! - [`Plan`]: what one seed is like: sizes, who takes part, what may go wrong;
-//! - `world`, `steps`, `life`, `clients`: what happens;
+//! - `world`, `steps`, `life`, `clients`, `network`: what happens;
+//! - `disk`, `damage`: how the disk loses, tears and reads back something else;
 //! - [`oracle`]: what was promised, and whether it is kept;
 //! - [`Coverage`]: what was reached, and what never was;
 //! - [`race`]: many decide the same transactions at once;
 //! - [`shrink`]: a failing history made smaller;
 //! - [`Bug`]: defects planted around the production code, each of which some seed must find.
 //!
-//! Sockets are not simulated: clients speak the broker's own requests and answers.
+//! Sockets and frames are not simulated: clients speak the broker's own requests and answers, over a network that delays,
+//! doubles, reorders and cuts them.
 
 mod agenda;
 mod bugs;
 mod clients;
 mod coverage;
+mod damage;
 mod disk;
 mod history;
 mod life;
 mod mailbox;
+mod network;
 pub mod oracle;
 mod parts;
 mod plan;

@@ -14,6 +14,7 @@ use crate::bugs::rewrite;
 use crate::coverage::Kind;
 use crate::disk::SimDisk;
 use crate::mailbox::Mailbox;
+use crate::network::Network;
 use crate::oracle::{Recovered, state_is_the_fold};
 use crate::world::{Node, World};
 
@@ -195,6 +196,7 @@ impl World {
     /// Everybody loses the broker.
     fn down(&mut self) {
         self.mailbox = Mailbox::new(self.disk.clone(), self.bug);
+        self.network = Network::default();
         let asked = std::mem::take(&mut self.asked);
         for client in 0..self.clients.len() {
             self.disconnected(client);
@@ -338,6 +340,9 @@ impl World {
             return;
         }
         self.fault("disk copied and recovered");
+        if self.rng.chance(self.chances.damage) {
+            self.read_back_damage(&copy.disk);
+        }
         if let Err((rule, text)) = self.recover(copy.disk) {
             self.oracle.fail(rule, format!("after a power cut: {text}"));
         }

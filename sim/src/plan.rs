@@ -45,11 +45,23 @@ pub(crate) struct Chances {
     pub write_error: u64,
     pub sync_error: u64,
     pub clock_jump: u64,
+    /// Of the times a client connects.
+    pub clock_drift: u64,
     pub disk_copy: u64,
+    /// Of those copies.
+    pub damage: u64,
     pub segment_cut: u64,
     pub connection_lost: u64,
     pub client_crash: u64,
     pub slow_reader: u64,
+    /// That the broker gives up a connection whose client does not know.
+    pub half_open: u64,
+    // Per request and answer.
+    pub request_late: u64,
+    /// Of those that are late.
+    pub request_doubled: u64,
+    pub answer_lost: u64,
+    // Per step.
     /// That the next job is run in this step.
     pub job_runs: u64,
     /// That a job that was run is handed back in this step.
@@ -230,11 +242,17 @@ impl Chances {
             write_error: may(2, 200),
             sync_error: may(2, 200),
             clock_jump: may(4, 400),
+            clock_drift: may(300, 400),
             disk_copy: may(12, 900),
+            damage: may(500, 500),
             segment_cut: may(8, 300),
             connection_lost: may(6, 600),
             client_crash: may(6, 600),
             slow_reader: may(10, 300),
+            half_open: may(4, 400),
+            request_late: may(60, 600),
+            request_doubled: may(200, 700),
+            answer_lost: may(4, 500),
             job_runs: may(900, 500) + 60,
             job_returns: may(900, 500) + 60,
             index_lost: may(300, 300),
@@ -275,6 +293,10 @@ impl Chances {
             connection_lost: 0,
             client_crash: 0,
             slow_reader: 0,
+            half_open: 0,
+            request_late: 0,
+            request_doubled: 0,
+            answer_lost: 0,
             job_runs: 1000,
             job_returns: 1000,
             index_lost: 0,

@@ -89,6 +89,7 @@ impl World {
             node.engine.begin_turn(now);
         }
         let armed = self.arm();
+        self.arrivals();
         for _ in 0..self.rng.between(1, INTENTS_PER_TURN) {
             let Some(intent) = self.agenda.take_due(now) else { break };
             self.act(intent);
@@ -195,6 +196,12 @@ impl World {
                 self.crash_client(client);
             }
         }
+        if self.rng.chance(chances.half_open) {
+            let client = self.rng.below(self.clients.len() as u64) as usize;
+            if client != OPERATOR {
+                self.half_open(client);
+            }
+        }
         if self.rng.chance(chances.slow_reader) {
             let client = self.rng.below(self.clients.len() as u64) as usize;
             if let Some(session) = self.clients[client].session {
@@ -219,7 +226,8 @@ impl World {
             self.oracle.offsets.nothing_is_sure();
         } else if self.room_again {
             // The log has found out, so nothing is refused any more.
-            (self.room_again, self.full_until) = (false, self.now);
+            // What was refused in this turn is still to be heard.
+            (self.room_again, self.full_until) = (false, self.now.plus_ms(1));
         }
     }
 
@@ -348,6 +356,7 @@ impl World {
         }
         self.disk.fail_nothing();
         self.act(Intent::Room);
+        self.network_heals();
         if self.failed {
             self.crash(false);
         }
@@ -366,7 +375,11 @@ impl World {
         let mut idle = 0;
         while self.now < until && !self.broken() {
             let due = self.node.as_ref().and_then(|node| node.engine.next_deadline(self.now));
-            let wake = [due, self.agenda.next_due(), Some(next_look)].into_iter().flatten().min().unwrap_or(until);
+            let wake = [due, self.agenda.next_due(), self.network.next_due(), Some(next_look)]
+                .into_iter()
+                .flatten()
+                .min()
+                .unwrap_or(until);
             idle = if wake <= self.now { idle + 1 } else { 0 };
             if idle > 3_000 {
                 let engine = self.engine();

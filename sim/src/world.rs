@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use broker::io::{Answer, Input, Refusal, Reply, Request, SessionId};
+use broker::io::{Answer, Refusal, Request, SessionId};
 use engine::{Done, Engine, Job};
 use message::entry::{Outcome, TopicConfig};
 use message::{CommitLogOffset, Timestamp};
@@ -15,6 +15,7 @@ use crate::coverage::{Coverage, Kind};
 use crate::disk::{DiskCopy, SimDisk};
 use crate::history::History;
 use crate::mailbox::{Mailbox, Told};
+use crate::network::Network;
 use crate::oracle::{MessageId, Oracle, TransactionId};
 use crate::plan::{Chances, Plan, START_MS};
 use crate::rng::Rng;
@@ -35,6 +36,7 @@ pub struct World {
     /// Requests that wait for their answers.
     pub(crate) asked: BTreeMap<u64, Asked>,
     pub(crate) agenda: Agenda,
+    pub(crate) network: Network,
     /// Times a topic was closed to writers and not opened again for certain.
     pub(crate) closed_topics: u32,
     /// Topics as clients know them.
@@ -158,6 +160,7 @@ impl World {
             clients: clients_of(&plan),
             asked: BTreeMap::new(),
             agenda: Agenda::default(),
+            network: Network::default(),
             closed_topics: 0,
             routes: BTreeMap::new(),
             oracle,
@@ -226,17 +229,18 @@ impl World {
     /// A client asks the broker for something, by its connection. False if it has none.
     pub(crate) fn ask(&mut self, client: usize, name: &'static str, what: Option<What>, request: Request<'_>) -> bool {
         let Some(session) = self.clients[client].session else { return false };
-        let Some(node) = self.node.as_mut() else { return false };
+        if self.node.is_none() {
+            return false;
+        }
         self.coverage.hit(Kind::Request, name);
         self.next_token += 1;
         let token = self.next_token;
         let at = self.now;
         self.history.note(at, format_args!("{token} {} asks: {name} {what:?}", self.clients[client].name));
-        let reply = what.is_some().then_some(Reply { session, token });
         if let Some(what) = what {
             self.asked.insert(token, Asked { client, session, what, at, gone: false });
         }
-        node.engine.handle(at, Input::Request { session, reply, request });
+        self.dispatch(client, session, token, request);
         true
     }
 
@@ -266,12 +270,13 @@ impl World {
     fn told(&mut self, told: Told) {
         match told {
             Told::Answer(reply, answer) => {
-                let Some(asked) = self.asked.remove(&reply.token) else {
+                let Some(mut asked) = self.asked.remove(&reply.token) else {
                     let text = format!("request {}: {answer:?}", reply.token);
                     return self.oracle.fail("every request is answered once", text);
                 };
                 self.coverage.hit(Kind::Answer, name_of(&answer));
                 self.note(format_args!("{} hears: {}", reply.token, shown(&answer)));
+                asked.gone |= self.loses_answer(&asked);
                 self.answered(reply.token, asked, answer);
                 for name in std::mem::take(&mut self.oracle.reached) {
                     self.state(name);
@@ -306,9 +311,8 @@ impl World {
     pub(crate) fn session_lost(&mut self, session: SessionId) {
         self.mailbox.open.remove(&session);
         self.mailbox.slow.remove(&session);
-        for asked in self.asked.values_mut().filter(|asked| asked.session == session) {
-            asked.gone = true;
-        }
+        self.hang_up(session);
+        self.line_ends(session);
         if let Some(client) = self.clients.iter().position(|client| client.session == Some(session)) {
             self.disconnected(client);
         }

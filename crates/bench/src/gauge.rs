@@ -16,6 +16,8 @@ pub(crate) struct Gauge {
     pub(crate) deliveries: Histogram<u64>,
     /// Operations ever, measured or not.
     pub(crate) stored: u64,
+    /// Operations that the broker had no room for.
+    pub(crate) refused: u64,
     /// Messages ever read.
     pub(crate) read: u64,
     /// Messages and bytes read while it was measured.
@@ -31,6 +33,7 @@ impl Gauge {
             operations: histogram(),
             deliveries: histogram(),
             stored: 0,
+            refused: 0,
             read: 0,
             read_measured: 0,
             read_bytes: 0,

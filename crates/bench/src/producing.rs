@@ -4,6 +4,7 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use anyhow::{Context, bail};
+use protocol::codes::ResponseCode;
 use protocol::header::Header;
 use protocol::request::send::SendAnswer;
 
@@ -104,11 +105,17 @@ impl Producer {
         gauge: &mut Gauge,
         out: &mut Vec<u8>,
     ) -> anyhow::Result<()> {
+        let index = answer.opaque.wrapping_sub(OPAQUE_BASE) as usize;
+        let slot = self.slots.get_mut(index).context("an answer to nothing that was asked")?;
+        // Nothing is stored, and another operation takes the place of this one, which counts as refused.
+        if answer.code == ResponseCode::SYSTEM_BUSY.0 && slot.stage != Stage::Decision {
+            gauge.refused += 1;
+            self.idle.push(index);
+            return Ok(());
+        }
         if answer.code != 0 {
             bail!("the broker answers with code {}: {}", answer.code, answer.remark.unwrap_or("no remark"));
         }
-        let index = answer.opaque.wrapping_sub(OPAQUE_BASE) as usize;
-        let slot = self.slots.get_mut(index).context("an answer to nothing that was asked")?;
         if slot.stage == Stage::Half && self.does != Producing::Half {
             let sent = SendAnswer::decode(&answer.fields).context("the answer to a half")?;
             let half = (half_offset(sent.msg_id)?, sent.queue_offset);

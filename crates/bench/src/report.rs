@@ -80,6 +80,8 @@ pub struct Report {
     pub time: Duration,
     /// Operations done in it.
     pub operations: u64,
+    /// Operations that the broker refused because it had no room for them, warm-up included; they do not count.
+    pub refused: u64,
     /// Messages read in it, by all groups together.
     pub read: u64,
     /// Bytes of records read in it.
@@ -104,6 +106,7 @@ impl Report {
             what: words(options),
             time: measured.time,
             operations: gauge.operations.len(),
+            refused: gauge.refused,
             read: gauge.read_measured,
             read_bytes: gauge.read_bytes,
             latency: Spread::of(&gauge.operations),
@@ -145,6 +148,7 @@ impl Report {
             "seconds": self.time.as_secs_f64(),
             "operations": self.operations,
             "operations_per_second": self.rate(),
+            "refused": self.refused,
             "latency": self.latency.map(|spread| spread.json()),
             "read": self.read,
             "read_per_second": self.read_rate(),
@@ -164,6 +168,9 @@ impl fmt::Display for Report {
         if let Some(latency) = &self.latency {
             writeln!(f, "stored     {} in {:.1} s", Rate(self.rate()), self.time.as_secs_f64())?;
             writeln!(f, "           {latency}")?;
+        }
+        if self.refused > 0 {
+            writeln!(f, "refused    {}: the broker says that it is busy", self.refused)?;
         }
         if self.read > 0 {
             let bytes = self.read_bytes as f64 / self.time.as_secs_f64() / 1e6;

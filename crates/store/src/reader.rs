@@ -4,7 +4,7 @@
 
 use std::ops::RangeInclusive;
 
-use message::record::{Delivery, MAGIC_V1};
+use message::record::{Delivery, MAGIC_V1, Record, body_crc};
 use message::{QueueItem, QueueOffset};
 
 use crate::index::{Index, IndexError};
@@ -102,7 +102,7 @@ pub struct QueueRead<'a> {
 ///
 /// # Errors
 /// When the log or the index cannot be read, or the index points at something else than a record. Nothing is appended
-/// then.
+/// then. A record that is damaged where it lies ends what is read; it is an error if it is the first.
 pub fn read_messages(
     log: &impl RecordSource,
     index: &Index,
@@ -127,8 +127,9 @@ pub fn read_messages(
     if wanted.is_empty() {
         return Ok(found(ReadStatus::NoMatch, next, 0));
     }
-    append_records(log, &wanted, out)?;
-    Ok(found(ReadStatus::Found, next, wanted.len()))
+    let count = append_records(log, &wanted, out)?;
+    let next = wanted.get(count).map_or(next, |damaged| damaged.queue_offset);
+    Ok(found(ReadStatus::Found, next, count))
 }
 
 /// The items a read brings, and where the next one goes on.
@@ -166,25 +167,33 @@ fn choose(index: &Index, read: &QueueRead<'_>, max: QueueOffset) -> Result<(Vec<
     Ok((wanted, next))
 }
 
-/// Appends the records of these items, patched; those that lie close together are read at once.
-fn append_records(log: &impl RecordSource, items: &[QueueItem], out: &mut Vec<u8>) -> Result<(), ReadError> {
-    let start = out.len();
+/// Appends the records of these items, patched, up to one that is damaged, and says how many. Those that lie close
+/// together are read at once.
+fn append_records(log: &impl RecordSource, items: &[QueueItem], out: &mut Vec<u8>) -> Result<usize, ReadError> {
+    let (start, mut count) = (out.len(), 0);
     let bytes = items.iter().map(|item| item.record_len as usize).sum::<usize>();
     out.reserve(bytes);
     let mut rest = items;
     while !rest.is_empty() {
         let (near, behind) = rest.split_at(near_records(rest));
-        let appended = match append_near(log, near, out) {
+        let appended = match append_near(log, near, out, &mut count) {
             // What lies close together may still lie in two segments.
             Err(ReadError::Outside { .. }) if near.len() > 1 => {
-                near.chunks(1).try_for_each(|single| append_near(log, single, out))
+                near.chunks(1).try_for_each(|single| append_near(log, single, out, &mut count))
             }
             appended => appended,
         };
-        appended.inspect_err(|_| out.truncate(start))?;
-        rest = behind;
+        match appended {
+            Ok(()) => rest = behind,
+            // Those before it are as they were sent.
+            Err(ReadError::Damaged { .. }) if count > 0 => return Ok(count),
+            Err(error) => {
+                out.truncate(start);
+                return Err(error);
+            }
+        }
     }
-    Ok(())
+    Ok(count)
 }
 
 fn range_of(item: &QueueItem) -> RangeInclusive<u64> {
@@ -206,7 +215,13 @@ fn near_records(items: &[QueueItem]) -> usize {
     items.len()
 }
 
-fn append_near(log: &impl RecordSource, items: &[QueueItem], out: &mut Vec<u8>) -> Result<(), ReadError> {
+/// Counts what it appends; after an error only that is left.
+fn append_near(
+    log: &impl RecordSource,
+    items: &[QueueItem],
+    out: &mut Vec<u8>,
+    count: &mut usize,
+) -> Result<(), ReadError> {
     let first = items[0].record_at;
     let end = *range_of(&items[items.len() - 1]).end();
     let start = out.len();
@@ -216,18 +231,29 @@ fn append_near(log: &impl RecordSource, items: &[QueueItem], out: &mut Vec<u8>) 
         let from = start + (item.record_at.get() - first.get()) as usize;
         let len = item.record_len as usize;
         out.copy_within(from..from + len, to);
-        patch(item, &mut out[to..to + len])?;
+        if let Err(error) = patch(item, &mut out[to..to + len]) {
+            out.truncate(to);
+            return Err(error);
+        }
         to += len;
+        *count += 1;
     }
     out.truncate(to);
     Ok(())
 }
 
-/// Turns the stored record of an item into the delivered one.
+/// Turns the stored record of an item into the delivered one, if its body is what was stored.
+///
+/// The checksum of the entry around it would cost reading the entry, and the entry is not known here: header and
+/// properties are compared when the log is replayed or verified.
 fn patch(item: &QueueItem, record: &mut [u8]) -> Result<(), ReadError> {
     let u32_at = |i: usize| record.get(i..i + 4).map(|word| u32::from_be_bytes(word.try_into().expect("4 bytes")));
     if u32_at(0) != Some(item.record_len) || u32_at(4) != Some(MAGIC_V1) {
         return Err(ReadError::NoRecord { at: item.record_at });
+    }
+    let stored = Record::parse(record).map_err(|_| ReadError::Damaged { at: item.record_at })?;
+    if body_crc(stored.body()) != stored.body_crc() {
+        return Err(ReadError::Damaged { at: item.record_at });
     }
     Delivery::of(item).patch(record).map_err(|_| ReadError::NoRecord { at: item.record_at })
 }

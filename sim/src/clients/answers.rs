@@ -43,14 +43,14 @@ impl World {
             }
             (What::Send(id), Answer::Refused(why)) => self.refused_send(&asked, &[id], &why),
             (What::Batch(ids), Answer::Refused(why)) => self.refused_send(&asked, &ids, &why),
-            (What::Half(id), Answer::Sent(sent)) => self.half_stored(asked.client, id, &sent),
+            (What::Half(id), Answer::Sent(sent)) => self.half_stored(asked.client, id, &sent, !asked.gone),
             (What::Half(id), Answer::Refused(why)) => {
                 self.allow(&asked, &why, &[Refused::New]);
                 self.half_failed(asked.client, id);
             }
             (What::End { half, outcome }, answer) => self.end_answered(&asked, half, outcome, &answer),
             (What::Permit(..), Answer::Done) => self.closed_topics -= 1,
-            (What::Permit(..), Answer::Refused(_)) => self.unheard(asked),
+            (What::Permit(..), Answer::Refused(_)) => self.unheard(asked.clone()),
             (
                 What::Illegal,
                 Answer::Refused(Refusal::MessageIllegal(_) | Refusal::Unavailable(_) | Refusal::Busy(_)),
@@ -117,6 +117,9 @@ impl World {
                 let text = format!("{what:?} was answered {answer:?}");
                 self.oracle.fail("an answer is about what was asked", text);
             }
+        }
+        if asked.gone && matches!(asked.what, What::Send(_) | What::Batch(_) | What::Half(_)) {
+            self.unheard(asked);
         }
     }
 

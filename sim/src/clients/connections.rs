@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use broker::io::{ConsumeFrom, ConsumerData, Heartbeat, Input, MessageModel, Push, Request, SessionId, Subscription};
+use message::Timestamp;
 
 use crate::agenda::Intent;
 use crate::clients::Role;
@@ -32,6 +33,12 @@ impl World {
         self.mailbox.open.insert(session);
         self.session_clients.insert(session, client);
         self.clients[client].session = Some(session);
+        if self.rng.chance(self.chances.clock_drift) {
+            self.fault("client clock drifts");
+            // Slower than that, and three heartbeats are two minutes: the broker is right to call it dead.
+            self.clients[client].second_ms = self.rng.pick(&[500, 800, 1_250, 2_000]);
+            self.clients[client].ahead_ms = self.rng.pick(&[-86_400_000, -5_000, 5_000, 86_400_000]);
+        }
         self.heartbeat(client, session);
         if self.clients[client].consumer().is_some() {
             self.agenda.add(self.now.plus_ms(10), Intent::Balance(client, session));
@@ -76,7 +83,8 @@ impl World {
             consumers,
         };
         self.ask(client, "heartbeat", Some(What::Other), Request::Heartbeat(beat));
-        self.agenda.add(self.now.plus_ms(HEARTBEAT_MS), Intent::Heartbeat(client, session));
+        let wait = HEARTBEAT_MS * self.clients[client].second_ms / 1_000;
+        self.agenda.add(self.now.plus_ms(wait), Intent::Heartbeat(client, session));
     }
 
     /// A client takes leave before it goes.
@@ -118,7 +126,12 @@ impl World {
     /// The broker hears that a connection is gone.
     pub(crate) fn end_session(&mut self, session: SessionId) {
         self.note(format_args!("session {} ends", session.0));
-        if let Some(node) = self.node.as_mut() {
+        if self.rng.chance(500) {
+            // The broker reads what has arrived before it finds the end.
+            self.arrive(session, Timestamp::MAX);
+        }
+        let known = !self.network.is_half_open(session);
+        if let Some(node) = self.node.as_mut().filter(|_| known) {
             node.engine.handle(self.now, Input::Gone(session));
         }
         self.session_lost(session);

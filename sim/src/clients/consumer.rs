@@ -345,7 +345,9 @@ impl World {
         let request = Request::UpdateOffset { group, topic, queue, offset: offset as i64 };
         let name = if two_way { "offset two-way" } else { "offset one-way" };
         if self.ask(client, name, what, request) {
-            let token = two_way.then(|| self.last_token());
+            // What a connection that is half-open tells reaches nobody.
+            let sure = !two_way && !self.network.is_half_open(session);
+            let token = (!sure).then(|| self.last_token());
             self.oracle.offsets.told(group, topic, queue, offset, token);
             if let Some(me) = self.clients[client].consumer()
                 && let Some(lane) = me.lanes.get_mut(&(topic.to_owned(), queue))

@@ -15,7 +15,7 @@ pub(crate) fn request<'a>(
     message: &'a Message,
     group: &'a str,
     client: usize,
-    now: Timestamp,
+    born_timestamp: Timestamp,
     properties: &'a str,
     body: &'a [u8],
 ) -> Send<'a> {
@@ -26,7 +26,7 @@ pub(crate) fn request<'a>(
         default_queues: 4,
         queue: message.queue,
         sys_flag: 0,
-        born_timestamp: now,
+        born_timestamp,
         born_host: peer(client),
         flag: message.flag(),
         properties,
@@ -61,6 +61,11 @@ impl World {
         id
     }
 
+    /// What the clock of a client shows.
+    pub(crate) fn clock_of(&self, client: usize) -> Timestamp {
+        self.now.plus_ms(self.clients[client].ahead_ms)
+    }
+
     fn tries(&mut self, id: MessageId) {
         let now = self.now;
         let message = self.oracle.messages.get_mut(&id).expect("made before it is sent");
@@ -82,7 +87,7 @@ impl World {
             _ => "send",
         };
         let (properties, body) = (message.properties(), message.body());
-        let send = request(&message, "plain", client, self.now, &properties, &body);
+        let send = request(&message, "plain", client, self.clock_of(client), &properties, &body);
         self.ask(client, name, Some(What::Send(id)), Request::Send(send));
     }
 
@@ -91,7 +96,7 @@ impl World {
         let id = self.new_message(None, false);
         let message = self.oracle.messages.remove(&id).expect("just made");
         let body = vec![b'x'; self.plan.engine.broker.limits.message_size + 1];
-        let send = request(&message, "plain", client, self.now, "", &body);
+        let send = request(&message, "plain", client, self.clock_of(client), "", &body);
         self.ask(client, "illegal message", Some(What::Illegal), Request::Send(send));
     }
 
@@ -123,7 +128,7 @@ impl World {
         let messages: Vec<Message> = ids.iter().map(|id| self.oracle.messages[id].clone()).collect();
         let parts: Vec<(i32, String, Vec<u8>)> =
             messages.iter().map(|message| (message.flag(), message.properties(), message.body())).collect();
-        let head = request(&messages[0], "plain", client, self.now, "", b"");
+        let head = request(&messages[0], "plain", client, self.clock_of(client), "", b"");
         let parts = parts.iter().map(|(flag, text, body)| (*flag, text.as_str(), body.as_slice())).collect();
         self.ask(client, "batch", Some(What::Batch(ids)), Request::SendBatch(Batch { head, parts }));
     }

@@ -32,6 +32,7 @@ impl World {
             by_hand: false,
             unknowns: 0,
             immunity_ms,
+            half_late: false,
             first_sent: self.now,
             halves: Vec::new(),
         });
@@ -67,7 +68,7 @@ impl World {
             properties::push(&mut text, properties::CHECK_IMMUNITY_TIME_IN_SECONDS, &(ms / 1000).to_string());
         }
         let body = message.body();
-        let send = request(&message, &transaction.group, client, now, &text, &body);
+        let send = request(&message, &transaction.group, client, self.clock_of(client), &text, &body);
         self.ask(client, name, Some(What::Half(id)), Request::Send(send));
     }
 
@@ -84,7 +85,8 @@ impl World {
         }
     }
 
-    pub(crate) fn half_stored(&mut self, client: usize, id: TransactionId, sent: &Sent) {
+    /// The broker says that a half is stored. Its producer goes on if it hears that.
+    pub(crate) fn half_stored(&mut self, client: usize, id: TransactionId, sent: &Sent, heard: bool) {
         let key = self.oracle.transactions.get(id).unique_key.clone();
         if sent.unique_key != key {
             let text = format!("{id:?} is {key:?} and was answered {sent:?}");
@@ -100,7 +102,7 @@ impl World {
         }
         let fact = self.oracle.transactions.halves.get_mut(&sent.at).expect("just learned");
         fact.answered = Some(fact.answered.map_or(end, |known| known.min(end)));
-        if self.oracle.transactions.get(id).running == Some(client) {
+        if heard && self.oracle.transactions.get(id).running == Some(client) {
             let wait = if self.rng.chance(100) { self.rng.below(15_000) } else { self.rng.below(200) };
             self.agenda.add(self.now.plus_ms(wait as i64), Intent::Local(client, id));
         }
@@ -329,12 +331,16 @@ impl World {
             Some(Outcome::Rollback) => "check answered rollback",
             None => "check answered unknown",
         };
-        if outcome.is_none() {
-            self.oracle.transactions.get_mut(id).unknowns += 1;
-            self.unanswered.entry(session).or_default().remove(&half);
-            self.answered_late.insert((session, half), self.now);
-        }
         let two_way = self.rng.chance(300);
         self.send_end(client, id, half, sequence, outcome, true, two_way, name);
+    }
+
+    /// The broker hears that a client does not know what became of a half it was asked about.
+    pub(crate) fn unknown_arrives(&mut self, session: SessionId, half: i64, key: &str) {
+        let Some(id) = self.oracle.transactions.by_key(key) else { return };
+        let half = CommitLogOffset::new(half.max(0) as u64);
+        self.oracle.transactions.get_mut(id).unknowns += 1;
+        self.unanswered.entry(session).or_default().remove(&half);
+        self.answered_late.insert((session, half), self.now);
     }
 }

@@ -28,6 +28,8 @@ pub struct RecoveredQueue {
     pub max: u64,
     /// What is there: hash of the record, the message it is, and where it became visible.
     pub records: BTreeMap<u64, (u64, Option<MessageId>, CommitLogOffset)>,
+    /// Hashes of the bodies.
+    pub bodies: BTreeMap<u64, u64>,
 }
 
 impl Recovered {
@@ -96,6 +98,7 @@ impl Recovered {
                 last = Some(time);
                 let (hash, id) = (hash_of(record.bytes()), messages::id_in(record.body()));
                 found.records.insert(from.get(), (hash, id, record.physical_offset()));
+                found.bodies.insert(from.get(), hash_of(record.body()));
                 let half = record.prepared_transaction_offset();
                 let again = names::group_of_retry_topic(topic).or(names::group_of_dead_letter_topic(topic)).is_some();
                 if half > CommitLogOffset::ZERO && !again {

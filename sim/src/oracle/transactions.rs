@@ -41,6 +41,8 @@ pub struct Transaction {
     pub unknowns: u32,
     /// Milliseconds before the first check, when the message says so.
     pub immunity_ms: Option<u64>,
+    /// A half of it arrived when its local transaction had ended, perhaps after another one was decided.
+    pub half_late: bool,
     /// When its half was sent first.
     pub first_sent: Timestamp,
     /// Its halves, as far as anybody was told: one, unless it was sent again after a decision.
@@ -284,7 +286,7 @@ impl Transactions {
         }
         let transaction = &self.list[id.0];
         let copies: usize = transaction.halves.iter().map(|half| self.halves[half].copies.len()).sum();
-        if copies > 1 && !transaction.rogue && !transaction.by_hand {
+        if copies > 1 && !transaction.rogue && !transaction.by_hand && !transaction.half_late {
             return Err(("a transaction is visible once", format!("{transaction:?}")));
         }
         self.decided(slot.half, Outcome::Commit, slot.at, "seen")

@@ -67,7 +67,8 @@ pub fn proves(path: &Path, name: &str) -> bool {
     let text = read(path);
     let lines: Vec<&str> = text.lines().collect();
     let function = format!("fn {name}(");
-    let is_test = |at: usize| lines[at.saturating_sub(4)..at].iter().any(|line| line.contains("test]"));
+    let is_attribute = |line: &&str| line.contains("test]") || line.contains("tokio::test(");
+    let is_test = |at: usize| lines[at.saturating_sub(4)..at].iter().any(is_attribute);
     let test = lines.iter().enumerate().any(|(at, line)| line.contains(&function) && is_test(at));
     test || text.contains(&format!("name: \"{name}\","))
 }
@@ -84,7 +85,7 @@ pub fn proof(page: &Page, link: &Link) -> Option<(PathBuf, String)> {
 #[test]
 fn every_link_leads_somewhere_and_every_test_it_names_exists() {
     let (mut wrong, mut proofs) = (Vec::new(), 0);
-    for page in page::all() {
+    for page in page::all().into_iter().chain(page::others()) {
         for link in links(&page) {
             if link.target.starts_with("http://") || link.target.starts_with("https://") {
                 continue;
@@ -111,11 +112,10 @@ fn every_link_leads_somewhere_and_every_test_it_names_exists() {
     assert!(proofs > 30, "only {proofs} tests are named");
 }
 
-/// The commands that test files tell people to run name targets that exist.
 #[test]
 fn every_file_in_backticks_exists() {
     let mut wrong = Vec::new();
-    for page in page::all() {
+    for page in page::all().into_iter().chain(page::others()) {
         for (number, line) in &page.prose {
             for word in page::quoted(line) {
                 let known =

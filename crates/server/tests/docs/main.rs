@@ -8,11 +8,14 @@ mod broker;
 #[path = "../live/wire.rs"]
 mod wire;
 
+mod commands;
 mod console;
 mod failures;
 mod links;
 mod page;
+mod picture;
 mod programs;
 mod settings;
 mod shop;
+mod shown;
 mod statements;

@@ -17,7 +17,7 @@ pub struct Page {
 pub struct Block {
     /// The page and the line of its first fence, to be found again.
     pub place: String,
-    /// The language: the first word behind the fence.
+    /// The language: the first word behind the fence, if there is one.
     pub language: String,
     /// The other words behind the fence.
     pub words: Vec<String>,
@@ -41,6 +41,24 @@ pub fn all() -> Vec<Page> {
     let mut paths = vec![PathBuf::from("README.md"), PathBuf::from("README.zh-CN.md")];
     find(Path::new("docs/guide"), &mut paths);
     assert!(paths.len() > 10, "the guide is not where it was: {paths:?}");
+    paths.sort();
+    paths.iter().map(|path| page(path)).collect()
+}
+
+/// Those whose commands are run: all but the Chinese README, which has to have the same as the English one.
+pub fn to_run() -> Vec<Page> {
+    all().into_iter().filter(|page| page.path != Path::new("README.zh-CN.md")).collect()
+}
+
+/// All other pages. Their links, settings and command lines are held to the program, their blocks are not run.
+///
+/// `docs/cli.md` is not among them: it is made from the program, and compared with it by the unit tests of `cli`, which
+/// parse its examples, too.
+pub fn others() -> Vec<Page> {
+    let mut paths =
+        ["ARCHITECTURE.md", "CHANGELOG.md", "interop/README.md", "crates/client/README.md"].map(PathBuf::from).to_vec();
+    find(Path::new("docs"), &mut paths);
+    paths.retain(|path| !path.starts_with("docs/guide") && path != Path::new("docs/cli.md"));
     paths.sort();
     paths.iter().map(|path| page(path)).collect()
 }
@@ -71,7 +89,7 @@ pub fn page(path: &Path) -> Page {
             (None, Some(info)) => {
                 let mut words = info.split_whitespace().map(str::to_owned);
                 let place = format!("{}:{number}", path.display());
-                let language = words.next().unwrap_or_else(|| panic!("{place}: the fence does not say what it holds"));
+                let language = words.next().unwrap_or_default();
                 open = Some((Block { place, language, words: words.collect(), lines: Vec::new() }, indent));
             }
             (None, None) => prose.push((number, line.to_owned())),

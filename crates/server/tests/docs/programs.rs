@@ -1,13 +1,20 @@
 //! Programs: pages quote files that are built and run by other tests, word for word.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
+use serde_json::Value as Json;
+
+use crate::broker::{said, tandem};
 use crate::page::{self, Block, read};
 
 /// Languages whose blocks are quotations; the word behind the language is the file.
 const QUOTED: [&str; 4] = ["java", "go", "rust", "properties"];
 
-/// Every language that a block may be in. Those that are not quotations are held to something elsewhere, `text` is not.
+/// Where the programs of `tandem snippet` lie. The interop suite builds and runs them: stories `snippet-*`.
+const SNIPPETS: &str = "crates/server/src/cli/snippets/";
+
+/// Every language that a block may be in. Those that are not quotations are held to something elsewhere.
 const LANGUAGES: [&str; 9] = ["java", "go", "rust", "properties", "console", "sh", "toml", "sql", "text"];
 
 /// What stands for lines left out.
@@ -51,6 +58,23 @@ fn every_program_shown_is_a_quotation_of_one_that_is_run_by_other_tests() {
     }
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n\n"));
     assert!(count > 8, "only {count} quotations");
+}
+
+#[test]
+fn what_is_quoted_from_our_programs_is_what_the_command_line_prints() {
+    let mut seen = BTreeSet::new();
+    for block in page::all().iter().flat_map(|page| &page.blocks).filter(|block| QUOTED.contains(&&*block.language)) {
+        let Some((language, name)) = block.words[0].strip_prefix(SNIPPETS).and_then(|path| path.split_once('/')) else {
+            continue;
+        };
+        let printed: Json = serde_json::from_str(&said(&tandem(&["--json", "snippet", language]))).expect("JSON");
+        let files = printed["files"].as_array().unwrap_or_else(|| panic!("no files in {printed}"));
+        let file = files.iter().find(|file| file["path"].as_str().is_some_and(|path| path.ends_with(name)));
+        let file = file.unwrap_or_else(|| panic!("{}: tandem snippet {language} has no {name}", block.place));
+        assert_eq!(file["text"], read(Path::new(&block.words[0])), "{}", block.place);
+        seen.insert(language.to_owned());
+    }
+    assert_eq!(seen, ["go", "java", "rust", "spring"].map(str::to_owned).into(), "languages of the guide");
 }
 
 #[test]

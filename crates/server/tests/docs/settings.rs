@@ -24,7 +24,7 @@ fn every_setting_named_exists_and_has_the_default_that_is_told() {
     let defaults = defaults();
     let sections = sections(&defaults);
     let (mut wrong, mut told) = (Vec::new(), 0);
-    for page in page::all() {
+    for page in page::all().into_iter().chain(page::others()) {
         for (number, line) in &page.prose {
             let place = format!("{}:{number}", page.path.display());
             let parts: Vec<&str> = line.split('`').collect();

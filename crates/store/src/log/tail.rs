@@ -25,7 +25,8 @@ pub(super) fn finish_tail(
         let segment_end = files.limit(index).min(end);
         let segment = &files.segments[index].segment;
         let io = |doing| OpenError::io(doing, segment.path());
-        if segment_end <= synced {
+        // The header of a segment in which nothing is known to be durable is not known to be so either.
+        if segment_end <= synced && segment.base() < synced {
             continue;
         }
         if segment.base() >= synced {

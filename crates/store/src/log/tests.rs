@@ -352,3 +352,20 @@ fn a_log_on_a_real_disk_is_opened_again_with_another_segment_size() {
     }
     assert!(disk.list("log").unwrap().len() <= 4, "old segments are recycled or removed");
 }
+
+/// The first start failed as it synced the first segment, and the second one read the header that was never on the disk.
+/// It was not written again: the next power cut took it, and the log was damaged although every batch was there.
+#[test]
+fn seed_232_the_header_of_an_empty_segment_is_made_durable_by_the_start_that_reads_it() {
+    for seed in 0..20 {
+        let disk = FakeDisk::new(seed);
+        let syncs_before_the_segment = 2;
+        disk.fail_sync(syncs_before_the_segment + 1);
+        assert!(open(&disk, &SMALL, CommitLogOffset::ZERO).is_err());
+        let mut log = small(&disk);
+        append(&mut log, 100, 7);
+        log.sync().expect("a disk that works again");
+        let after = small(&disk.crash(seed));
+        assert_eq!(read_all(&after), [7], "power cut {seed}");
+    }
+}

@@ -55,6 +55,12 @@ pub enum ReadError {
         /// Where.
         at: CommitLogOffset,
     },
+    /// A bit of the record has changed since it was stored.
+    #[error("the record at offset {at} is damaged: it is not as it was stored; run `tandem store verify`")]
+    Damaged {
+        /// Where.
+        at: CommitLogOffset,
+    },
     /// The index cannot be read.
     #[error(transparent)]
     Index(#[from] IndexError),

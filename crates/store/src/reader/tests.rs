@@ -185,3 +185,24 @@ fn a_record_longer_than_any_that_was_stored_is_not_even_read() {
     assert_eq!(resolve(&log, &index, CommitLogOffset::new(at), &mut Vec::new()).expect("a lookup"), None);
     assert!(log.reads.get() <= 3, "{} reads", log.reads.get());
 }
+
+/// A simulated disk read one bit back wrong, and the message was delivered with it.
+#[test]
+fn seed_17_a_body_that_is_damaged_is_not_delivered_and_those_before_it_are() {
+    let entries: Vec<Vec<u8>> = (0..3).map(|i| record(i, b"as it was sent", "red")).collect();
+    let (mut log, index) = logged(&entries, 0);
+    let sent = b"as it was sent";
+    let places = (0..log.bytes.len()).filter(|at| log.bytes[*at..].starts_with(sent));
+    let second = places.collect::<Vec<_>>()[1];
+    log.bytes[second + 3] ^= 1;
+    let mut out = Vec::new();
+    let found = read_messages(&log, &index, &read(0, MANY, TagFilter::All), &mut out).expect("the first is whole");
+    assert_eq!((found.count, found.next), (1, QueueOffset::new(1)));
+    assert_eq!(queue_offsets(&out), [0]);
+    out.clear();
+    let failed = read_messages(&log, &index, &read(1, MANY, TagFilter::All), &mut out);
+    assert!(matches!(failed, Err(ReadError::Damaged { .. })), "{failed:?}");
+    assert_eq!(out, []);
+    let behind = read_messages(&log, &index, &read(2, MANY, TagFilter::All), &mut out).expect("the third is whole");
+    assert_eq!(behind.count, 1);
+}
