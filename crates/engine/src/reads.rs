@@ -209,7 +209,9 @@ const ENTRY_LEN_MAX: usize = 32 << 20;
 fn records(log: &Log, places: &[RecordAt]) -> Result<Vec<u8>, ReadError> {
     let mut bytes = Vec::new();
     for place in places {
+        let start = bytes.len();
         log.read(place.at, place.len as usize, &mut bytes).map_err(ReadError::Log)?;
+        reader::compare_body(&bytes[start..], place.at)?;
     }
     Ok(bytes)
 }

@@ -5,7 +5,7 @@
 use std::ops::RangeInclusive;
 
 use message::record::{Delivery, MAGIC_V1, Record, body_crc};
-use message::{QueueItem, QueueOffset};
+use message::{CommitLogOffset, QueueItem, QueueOffset};
 
 use crate::index::{Index, IndexError};
 
@@ -242,6 +242,17 @@ fn append_near(
     Ok(())
 }
 
+/// Whether the body of a record is what was stored.
+///
+/// # Errors
+/// [`ReadError::Damaged`].
+pub fn compare_body(record: &[u8], at: CommitLogOffset) -> Result<(), ReadError> {
+    match Record::parse(record) {
+        Ok(stored) if body_crc(stored.body()) == stored.body_crc() => Ok(()),
+        _ => Err(ReadError::Damaged { at }),
+    }
+}
+
 /// Turns the stored record of an item into the delivered one, if its body is what was stored.
 ///
 /// The checksum of the entry around it would cost reading the entry, and the entry is not known here: header and
@@ -251,10 +262,7 @@ fn patch(item: &QueueItem, record: &mut [u8]) -> Result<(), ReadError> {
     if u32_at(0) != Some(item.record_len) || u32_at(4) != Some(MAGIC_V1) {
         return Err(ReadError::NoRecord { at: item.record_at });
     }
-    let stored = Record::parse(record).map_err(|_| ReadError::Damaged { at: item.record_at })?;
-    if body_crc(stored.body()) != stored.body_crc() {
-        return Err(ReadError::Damaged { at: item.record_at });
-    }
+    compare_body(record, item.record_at)?;
     Delivery::of(item).patch(record).map_err(|_| ReadError::NoRecord { at: item.record_at })
 }
 

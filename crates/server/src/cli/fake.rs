@@ -83,14 +83,15 @@ impl Admin for FakeBroker {
     fn transactions(&mut self, query: &TransactionQuery) -> Result<TransactionPage, AdminError> {
         let start: usize = query.after.as_deref().map_or(0, |after| after.parse().expect("our own cursor"));
         let open = |state| self.transactions.iter().filter(|one| one.row.state == state).count() as u64;
-        let fits = |row: &TransactionRow| {
+        let fits = |one: &&TransactionDetail| {
+            let row = &one.row;
             query.group.as_ref().is_none_or(|group| *group == row.group)
                 && query.topic.as_ref().is_none_or(|topic| *topic == row.topic)
                 && query.state.is_none_or(|state| state == row.state)
-                && query.key.as_ref().is_none_or(|key| *key == row.id || row.keys.split(' ').any(|one| one == key))
+                && query.key.as_ref().is_none_or(|key| *key == row.id || one.keys.split(' ').any(|one| one == key))
                 && query.older_than_ms.is_none_or(|age| NOW - row.stored_at_ms > age as i64)
         };
-        let fitting: Vec<_> = self.transactions.iter().map(|one| one.row.clone()).filter(fits).collect();
+        let fitting: Vec<_> = self.transactions.iter().filter(fits).map(|one| one.row.clone()).collect();
         let end = (start + (query.limit as usize).min(2)).min(fitting.len());
         Ok(TransactionPage {
             rows: fitting[start..end].to_vec(),
@@ -241,7 +242,6 @@ pub fn transaction(id: &str, state: TransactionState) -> TransactionDetail {
             state,
             group: "payers".to_owned(),
             topic: "orders".to_owned(),
-            keys: "O-1".to_owned(),
             stored_at_ms,
             checks: 1,
             next_check_at_ms: (state == TransactionState::Undecided).then_some(NOW + 24_000),
@@ -249,6 +249,7 @@ pub fn transaction(id: &str, state: TransactionState) -> TransactionDetail {
         },
         queue: 3,
         tag: "paid".to_owned(),
+        keys: "O-1".to_owned(),
         size: 312,
         check_max: 15,
         silent: 1,

@@ -133,7 +133,7 @@ fn show(detail: &TransactionDetail, screen: &mut Screen<'_>) -> Result<(), Failu
             ("group", format!("{}, {} online", row.group, number_of(row.producers_online.into(), "producer"))),
             ("topic", format!("{}, queue {}", row.topic, detail.queue)),
             ("tag", detail.tag.clone()),
-            ("keys", row.keys.clone()),
+            ("keys", detail.keys.clone()),
             ("size", number_of(detail.size.into(), "byte")),
             ("stored", time(row.stored_at_ms)),
             ("checks", checks(detail)),

@@ -41,8 +41,6 @@ pub struct TransactionRow {
     pub group: String,
     /// Topic it is for.
     pub topic: String,
-    /// Keys of the message. Always empty in lists: the broker does not keep them in memory.
-    pub keys: String,
     /// When the half was stored.
     pub stored_at_ms: i64,
     /// Checks answered "unknown" since it was stored or last resumed.
@@ -97,6 +95,8 @@ pub struct TransactionDetail {
     pub queue: u32,
     /// Tag of the message, empty if none.
     pub tag: String,
+    /// Keys of the message. Lists do not have them: the broker does not keep them in memory.
+    pub keys: String,
     /// Bytes of the message's record.
     pub size: u32,
     /// Checks answered "unknown" after which it is given up.

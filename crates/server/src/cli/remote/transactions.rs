@@ -128,7 +128,6 @@ fn row(remote: &Remote, one: Transaction) -> Result<TransactionRow, AdminError> 
         offset_id: one.offset_id,
         group: status.group,
         topic: status.topic,
-        keys: status.keys,
         stored_at_ms: status.half.time.millis(),
         checks: status.attempts,
         next_check_at_ms: status.next_check.map(Timestamp::millis),
@@ -141,6 +140,7 @@ fn detail(remote: &Remote, mut one: Transaction) -> Result<TransactionDetail, Ad
     Ok(TransactionDetail {
         queue: status.queue,
         tag: std::mem::take(&mut status.tag),
+        keys: std::mem::take(&mut status.keys),
         size: status.size,
         check_max: one.check_max,
         silent: status.silent,
