@@ -27,6 +27,8 @@ pub struct Board<'a> {
     look: Look,
     /// The row that is written anew stands on the screen.
     row_open: bool,
+    /// What the last row said, without its time: a pipe does not hear the same again and again.
+    said: Vec<String>,
 }
 
 /// The columns: their heads, and their widths.
@@ -59,7 +61,7 @@ pub struct Row {
 impl<'a> Board<'a> {
     /// An empty one.
     pub fn new(out: &'a mut dyn Write, look: Look) -> Self {
-        Board { out, look, row_open: false }
+        Board { out, look, row_open: false, said: Vec::new() }
     }
 
     /// Says something before the table begins, or after it has ended.
@@ -144,7 +146,10 @@ impl<'a> Board<'a> {
                 }
                 self.out.flush()
             }
-            Look::Plain if last_of_its_second => self.say(&line),
+            Look::Plain if last_of_its_second && self.said[..] != cells[1..] => {
+                self.said = cells[1..].to_vec();
+                self.say(&line)
+            }
             Look::Plain => Ok(()),
             Look::Json if last_of_its_second => self.json(&json!({
                 "at_ms": row.at.as_millis() as u64, "orders": orders, "paid": paid, "refused": refused, "open": row.open,
@@ -192,12 +197,14 @@ mod tests {
         board.row(&row, false).expect("room");
         row.at = Duration::from_secs(5);
         board.row(&row, true).expect("room");
+        row.at = Duration::from_secs(6);
+        board.row(&row, true).expect("room");
         board.event(Duration::from_secs(65), true, "broker killed").expect("room");
         String::from_utf8(out).expect("text")
     }
 
     #[test]
-    fn a_pipe_gets_plain_lines_and_one_row_a_second() {
+    fn a_pipe_gets_plain_lines_and_one_row_a_second_that_says_something_new() {
         let lines: Vec<String> =
             shown(Look::Plain).lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
         assert_eq!(lines[1..], ["00:05 12 10 2 3 4 9 0 1 0", "01:05 ✗ broker killed"]);
@@ -207,7 +214,7 @@ mod tests {
     #[test]
     fn a_terminal_gets_a_row_that_is_written_anew() {
         let text = shown(Look::Live { colours: true });
-        assert_eq!(text.matches("\r\x1b[K").count(), 2);
+        assert_eq!(text.matches("\r\x1b[K").count(), 3);
         assert!(text.contains("\x1b[31;1m    1\x1b[0m"), "what is lost stands out: {text:?}");
         assert!(!shown(Look::Live { colours: false }).contains("\x1b[3"));
     }
@@ -216,6 +223,6 @@ mod tests {
     fn programs_get_an_object_a_line() {
         let objects: Vec<Json> =
             shown(Look::Json).lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
-        assert_eq!((objects.len(), &objects[0]["lost"], &objects[1]["event"]), (2, &json!(1), &json!("broker killed")));
+        assert_eq!((objects.len(), &objects[0]["lost"], &objects[2]["event"]), (3, &json!(1), &json!("broker killed")));
     }
 }

@@ -383,6 +383,12 @@ impl<'a> Shop<'a> {
             // Nobody tells whether a transaction is still open there, and it may be asked about after half a minute.
             (true, false) => Duration::from_secs(45),
         };
+        if self.options.transactions && self.broker.is_none() {
+            board.say(&format!(
+                "        this broker does not say what is open: the shop waits until nothing has changed for {} s",
+                quiet.as_secs()
+            ))?;
+        }
         let end = Instant::now() + limit;
         let (mut last, mut since) = (None, Instant::now());
         loop {
