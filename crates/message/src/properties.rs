@@ -60,10 +60,34 @@ pub const TRANSACTION_ID: &str = "__transactionId__";
 
 /// The pairs of a property string, in order. Items without a key end, and empty values, are skipped as clients do.
 pub fn iter(properties: &str) -> impl Iterator<Item = (&str, &str)> {
-    properties
-        .split(PAIR_END as char)
-        .filter_map(|pair| pair.split_once(KEY_END as char))
-        .filter(|(key, value)| !key.is_empty() && !value.is_empty())
+    Pairs { rest: properties }
+}
+
+struct Pairs<'a> {
+    rest: &'a str,
+}
+
+impl<'a> Iterator for Pairs<'a> {
+    type Item = (&'a str, &'a str);
+
+    // Every message passes here several times. `str::split` took a quarter of all instructions of a send, because it
+    // begins a search of its own for each byte of a word; this takes a tenth.
+    fn next(&mut self) -> Option<Self::Item> {
+        while !self.rest.is_empty() {
+            let bytes = self.rest.as_bytes();
+            let key_end = memchr::memchr2(KEY_END, PAIR_END, bytes)?;
+            let pair_end = match bytes[key_end] {
+                PAIR_END => key_end,
+                _ => memchr::memchr(PAIR_END, &bytes[key_end..]).map_or(bytes.len(), |at| key_end + at),
+            };
+            let pair = &self.rest[..pair_end];
+            self.rest = self.rest.get(pair_end + 1..).unwrap_or_default();
+            if key_end > 0 && key_end + 1 < pair_end {
+                return Some((&pair[..key_end], &pair[key_end + 1..]));
+            }
+        }
+        None
+    }
 }
 
 /// The value of a key; the last one, should it appear more than once (Java puts pairs into a map).
@@ -80,7 +104,11 @@ pub fn push(properties: &mut String, key: &str, value: &str) {
     }
     properties.push_str(key);
     properties.push(KEY_END as char);
-    properties.extend(value.chars().map(|c| if c == '\u{1}' || c == '\u{2}' { ' ' } else { c }));
+    if memchr::memchr2(KEY_END, PAIR_END, value.as_bytes()).is_none() {
+        properties.push_str(value);
+    } else {
+        properties.extend(value.chars().map(|c| if c == '\u{1}' || c == '\u{2}' { ' ' } else { c }));
+    }
     properties.push(PAIR_END as char);
 }
 
@@ -117,6 +145,21 @@ mod tests {
     fn the_last_of_several_values_counts_and_empty_ones_are_none() {
         assert_eq!(get("a\u{1}1\u{2}a\u{1}2\u{2}b\u{1}\u{2}junk\u{2}", "a"), Some("2"));
         assert_eq!(get("a\u{1}1\u{2}b\u{1}\u{2}", "b"), None);
+    }
+
+    #[test]
+    fn odd_strings_are_read_as_a_split_would_read_them() {
+        let mut state = 1_u32;
+        for _ in 0..20_000 {
+            let mut text = String::new();
+            for _ in 0..12 {
+                state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                text.push(['\u{1}', '\u{2}', 'a', 'ä', '\u{2}'][(state >> 24) as usize % 5]);
+            }
+            let split = text.split('\u{2}').filter_map(|pair| pair.split_once('\u{1}'));
+            let expected: Vec<_> = split.filter(|(key, value)| !key.is_empty() && !value.is_empty()).collect();
+            assert_eq!(iter(&text).collect::<Vec<_>>(), expected, "{text:?}");
+        }
     }
 
     #[test]

@@ -182,13 +182,13 @@ impl<'a> Record<'a> {
             return Err(RecordError::Magic { found });
         }
         let len = u32_at(bytes, TOTAL_SIZE) as usize;
-        let Some(bytes) = bytes.get(..len) else {
-            return Err(RecordError::Truncated { needed: len, len: bytes.len() });
-        };
         let fixed = FIXED_LEN + v6_bytes(i32_at(bytes, SYS_FLAG));
         if len < fixed {
             return Err(RecordError::Length { field: "fixed part", len });
         }
+        let Some(bytes) = bytes.get(..len) else {
+            return Err(RecordError::Truncated { needed: len, len: bytes.len() });
+        };
         let error = |field| RecordError::Length { field, len };
         let body_len_at = body_len_at(bytes);
         let rest = &bytes[body_len_at + 4..];

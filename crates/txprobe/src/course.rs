@@ -9,8 +9,7 @@ use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
 use crate::instance::{BrokerAt, Instance, opposite};
-use crate::ledger::{Heard, Shared, Speaker, Told, Truth};
-use crate::link::Link;
+use crate::ledger::{Heard, Shared, Speaker, Truth};
 use crate::plan::{Fate, Forgery, Planned, Way};
 use crate::producer::{Half, decide, send_half};
 
@@ -114,8 +113,7 @@ impl Stage {
         let Planned { fate, outcome } = planned;
         match fate {
             Fate::Plain { asked } => {
-                let heard = decide(first.link(&half.broker).as_ref(), &half, outcome, false, asked).await;
-                self.note(&half, outcome, Speaker::Producer, heard);
+                self.tell(first, &half, outcome, asked).await;
             }
             Fate::Resent => {
                 self.say(first, &half, outcome).await;
@@ -206,20 +204,21 @@ impl Stage {
     }
 
     async fn forged(&self, half: &Half, forged: &Half, decision: Decision) {
+        let number = self.ledger.write(|ledger| ledger.telling(&half.id, decision, Speaker::Forger));
         let heard = decide(self.forger.link(&half.broker).as_ref(), forged, decision, false, true).await;
-        self.note(half, decision, Speaker::Forger, heard);
+        self.ledger.write(|ledger| ledger.heard(&half.id, number, heard));
     }
 
     /// A decision of its producer, as a request.
     async fn say(&self, instance: &Instance, half: &Half, decision: Decision) -> Heard {
-        let link: Option<Link> = instance.link(&half.broker);
-        let heard = decide(link.as_ref(), half, decision, false, true).await;
-        self.note(half, decision, Speaker::Producer, heard);
-        heard
+        self.tell(instance, half, decision, true).await
     }
 
-    fn note(&self, half: &Half, decision: Decision, by: Speaker, heard: Heard) {
-        self.ledger.write(|ledger| ledger.told(&half.id, Told { decision, by, heard }));
+    async fn tell(&self, instance: &Instance, half: &Half, decision: Decision, asked: bool) -> Heard {
+        let number = self.ledger.write(|ledger| ledger.telling(&half.id, decision, Speaker::Producer));
+        let heard = decide(instance.link(&half.broker).as_ref(), half, decision, false, asked).await;
+        self.ledger.write(|ledger| ledger.heard(&half.id, number, heard));
+        heard
     }
 
     fn end(&self, half: &Half, truth: Truth) {

@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 
-use crate::ledger::{Heard, Shared, Speaker, Told};
+use crate::ledger::{Heard, Shared, Speaker};
 use crate::link::{Frame, Link};
 use crate::plan::{Fate, Way};
 use crate::producer::{Half, decide, introduce};
@@ -174,9 +174,10 @@ async fn answer_check(link: Link, group: String, ledger: Shared, check: Frame) {
         return;
     }
     let say = async |decision| {
+        let number = ledger.write(|ledger| ledger.telling(&id, decision, Speaker::Check));
         // Brokers do not answer an unknown outcome.
         let heard = decide(Some(&link), &half, decision, true, decision != Decision::Unknown).await;
-        ledger.write(|ledger| ledger.told(&id, Told { decision, by: Speaker::Check, heard }));
+        ledger.write(|ledger| ledger.heard(&id, number, heard));
         heard
     };
     match fate {

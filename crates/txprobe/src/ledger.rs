@@ -46,8 +46,10 @@ pub enum Heard {
     },
     /// It was sent one-way, and left the machine as far as one can know.
     Told,
-    /// There was no connection, or no answer: it may have been heard or not.
+    /// No answer came: it may have been heard or not.
     Nothing,
+    /// There was no connection to send it on.
+    Unsent,
 }
 
 /// One decision as it was sent.
@@ -85,7 +87,7 @@ pub struct Record {
     pub truth: Truth,
     /// Halves of it that the broker acknowledged.
     pub halves: u32,
-    /// What the broker was told about it, in the order in which the answers came.
+    /// What the broker was told about it, in that order.
     pub told: Vec<Told>,
     /// How often it was asked about.
     pub checks: u32,
@@ -105,9 +107,14 @@ impl Record {
         self.told_by_owner(decision).any(|told| told.heard == Heard::Yes)
     }
 
-    /// Was this decision sent, and neither refused nor known to be lost?
+    /// Was this decision sent, and neither refused nor left without the answer that was to come?
     pub fn sent(&self, decision: Decision) -> bool {
         self.told_by_owner(decision).any(|told| matches!(told.heard, Heard::Yes | Heard::Told))
+    }
+
+    /// May the broker have taken this decision, for all that one can see from outside?
+    pub fn may_be_known(&self, decision: Decision) -> bool {
+        self.told_by_owner(decision).any(|told| !matches!(told.heard, Heard::No { .. } | Heard::Unsent))
     }
 
     fn told_by_owner(&self, decision: Decision) -> impl Iterator<Item = &Told> {
@@ -127,7 +134,7 @@ impl Record {
     pub fn is_open(&self) -> bool {
         match self.truth {
             Truth::Committed => self.places.is_empty(),
-            Truth::RolledBack => !self.sent(Decision::Rollback),
+            Truth::RolledBack => !self.may_be_known(Decision::Rollback),
             Truth::NotRun | Truth::Running | Truth::Either => false,
         }
     }
@@ -182,10 +189,17 @@ impl Ledger {
         }
     }
 
-    /// The broker was told something.
-    pub fn told(&mut self, id: &str, told: Told) {
-        if let Some(record) = self.get_mut(id) {
-            record.told.push(told);
+    /// The broker is told something; nothing is heard yet, and perhaps never. The number of it.
+    pub fn telling(&mut self, id: &str, decision: Decision, by: Speaker) -> usize {
+        let Some(record) = self.get_mut(id) else { return 0 };
+        record.told.push(Told { decision, by, heard: Heard::Nothing });
+        record.told.len() - 1
+    }
+
+    /// What came back of something it was told.
+    pub fn heard(&mut self, id: &str, number: usize, heard: Heard) {
+        if let Some(told) = self.get_mut(id).and_then(|record| record.told.get_mut(number)) {
+            told.heard = heard;
         }
     }
 
@@ -306,13 +320,16 @@ mod tests {
     #[test]
     fn what_a_forger_says_is_not_what_its_producer_said() {
         let mut ledger = ledger(Decision::Rollback);
-        let told = |by, heard| Told { decision: Decision::Commit, by, heard };
-        ledger.told("a", told(Speaker::Forger, Heard::Yes));
+        let tell = |ledger: &mut Ledger, by, heard| {
+            let number = ledger.telling("a", Decision::Commit, by);
+            ledger.heard("a", number, heard);
+        };
+        tell(&mut ledger, Speaker::Forger, Heard::Yes);
         assert!(!ledger.records()[0].acknowledged(Decision::Commit));
-        ledger.told("a", told(Speaker::Producer, Heard::Told));
+        tell(&mut ledger, Speaker::Producer, Heard::Told);
         assert!(!ledger.records()[0].acknowledged(Decision::Commit) && ledger.records()[0].sent(Decision::Commit));
         assert_eq!(ledger.asked("a").expect("ours").checks_after, 0);
-        ledger.told("a", told(Speaker::Check, Heard::Yes));
+        tell(&mut ledger, Speaker::Check, Heard::Yes);
         assert!(ledger.records()[0].acknowledged(Decision::Commit));
         assert_eq!(ledger.asked("a").expect("ours").checks_after, 1);
     }

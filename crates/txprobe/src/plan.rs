@@ -211,6 +211,8 @@ pub struct Planned {
 #[derive(Debug)]
 pub struct Plan {
     rng: fastrand::Rng,
+    /// For what has times of its own: it must not depend on how many transactions began before.
+    asides: fastrand::Rng,
     faults: BTreeSet<Fault>,
 }
 
@@ -226,7 +228,8 @@ pub const OFFLINE_COUNT: usize = 10;
 impl Plan {
     /// The course that this seed gives.
     pub fn new(seed: u64, faults: BTreeSet<Fault>) -> Self {
-        Plan { rng: fastrand::Rng::with_seed(seed), faults }
+        let mut rng = fastrand::Rng::with_seed(seed);
+        Plan { asides: rng.fork(), rng, faults }
     }
 
     /// The next transaction.
@@ -238,7 +241,7 @@ impl Plan {
             hit
         });
         // All draws are made whatever comes of them: the seed gives the same transactions with fewer faults, too.
-        let (way, first, forgery) = (self.rng.bool(), self.outcome(), self.rng.u8(..4));
+        let (way, first, forgery) = (self.rng.bool(), outcome(&mut self.rng), self.rng.u8(..4));
         let after = self.after();
         let way = if way { Way::Decision } else { Way::Check };
         let plain = Fate::Plain { asked: way == Way::Decision };
@@ -271,7 +274,7 @@ impl Plan {
     /// The transactions of a group that goes offline; none when that is not asked for.
     pub fn offline(&mut self) -> Vec<Planned> {
         let count = if self.faults.contains(&Fault::Offline) { OFFLINE_COUNT } else { 0 };
-        (0..count).map(|_| Planned { fate: Fate::Offline, outcome: self.outcome() }).collect()
+        (0..count).map(|_| Planned { fate: Fate::Offline, outcome: outcome(&mut self.asides) }).collect()
     }
 
     /// When the broker dies in a run of this length: once at least, if it does at all.
@@ -283,12 +286,8 @@ impl Plan {
         let count = (length_s / RESTART_EVERY_S).floor().max(1.0) as u32;
         let stretch = length_s / f64::from(count);
         // One in each stretch, somewhere in its middle half.
-        let times = (0..count).map(|n| stretch * (f64::from(n) + 0.25 + self.rng.f64() / 2.0));
+        let times = (0..count).map(|n| stretch * (f64::from(n) + 0.25 + self.asides.f64() / 2.0));
         times.map(Duration::from_secs_f64).collect()
-    }
-
-    fn outcome(&mut self) -> Decision {
-        if self.rng.u32(..100) < ROLLBACK_PERCENT { Decision::Rollback } else { Decision::Commit }
     }
 
     /// At once in half of the cases.
@@ -296,6 +295,10 @@ impl Plan {
         let later = Duration::from_millis(self.rng.u64(..SECOND_AFTER_MS_MAX));
         if self.rng.bool() { later } else { Duration::ZERO }
     }
+}
+
+fn outcome(rng: &mut fastrand::Rng) -> Decision {
+    if rng.u32(..100) < ROLLBACK_PERCENT { Decision::Rollback } else { Decision::Commit }
 }
 
 #[cfg(test)]
@@ -318,6 +321,14 @@ mod tests {
         for forgery in [Forgery::Group, Forgery::Id, Forgery::Position, Forgery::Delivered] {
             assert!(all.iter().any(|planned| planned.fate == Fate::Forged(forgery)), "{forgery:?}");
         }
+        let mut plan = Plan::new(7, Fault::ALL.into());
+        let with_asides: Vec<Planned> = (0..2000)
+            .map(|_| {
+                plan.offline();
+                plan.next_transaction()
+            })
+            .collect();
+        assert_eq!(with_asides, all, "groups that go offline change nothing else");
         let plain = all.iter().filter(|planned| planned.fate.fault().is_none()).count();
         assert!((800..1400).contains(&plain), "{plain} of 2000 go without a fault");
     }

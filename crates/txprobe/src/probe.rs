@@ -11,7 +11,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 
 use crate::course::Stage;
 use crate::instance::Instance;
-use crate::ledger::{Ledger, Shared, Truth};
+use crate::ledger::{Heard, Ledger, Record, Shared, Truth};
 use crate::outage::{self, Commands};
 use crate::plan::{Fate, Fault, Plan};
 use crate::producer::{Half, decide};
@@ -205,10 +205,9 @@ impl<'a> Probe<'a> {
         .await?;
         let (stop, stopped) = watch::channel(false);
         let reading = tokio::spawn(reader.follow(stopped));
-        let kills = self.load().await?;
+        let (length, kills) = self.load().await?;
         self.last_steps().await;
-        let closed = Instant::now();
-        let waited = self.settle().await;
+        let (waited, interrupted) = self.settle().await;
         stop.send_replace(true);
         let mut reader = reading.await.context("the reader failed")?;
         reader.read_all().await?;
@@ -218,10 +217,10 @@ impl<'a> Probe<'a> {
             address: self.options.address.clone(),
             topic: self.topic.clone(),
             seed: self.options.seed,
-            length: closed - self.started,
+            length,
             rate: self.options.rate,
             wait: self.options.wait.unwrap_or(WAIT),
-            wait_given: self.options.wait.is_some(),
+            wait_given: self.options.wait.is_some() && !interrupted,
             waited,
             kills,
             held_back: self.held_back,
@@ -232,8 +231,9 @@ impl<'a> Probe<'a> {
         Ok(report)
     }
 
-    /// Transactions begin until the time is over or somebody interrupts. How often the broker was killed.
-    async fn load(&mut self) -> Result<u64> {
+    /// Transactions begin until the time is over or somebody interrupts. How long that was, and how often the broker was
+    /// killed.
+    async fn load(&mut self) -> Result<(Duration, u64)> {
         self.started = Instant::now();
         let (length, closing) = (self.options.length, self.started + self.options.length);
         let (said, mut heard) = mpsc::unbounded_channel();
@@ -265,6 +265,7 @@ impl<'a> Probe<'a> {
                 () = tokio::time::sleep_until(closing) => break,
             }
         }
+        let loaded = self.started.elapsed();
         if let Some(dying) = dying {
             // Killed late: it has to come back before anything can be settled.
             kills = dying.await.context("the task that kills the broker failed")??;
@@ -273,7 +274,7 @@ impl<'a> Probe<'a> {
             self.line(&words);
         }
         self.close.send_replace(true);
-        Ok(kills)
+        Ok((loaded, kills))
     }
 
     fn begin(&mut self) {
@@ -288,12 +289,13 @@ impl<'a> Probe<'a> {
     }
 
     fn begin_offline(&mut self) {
+        let away = (self.options.length / 2).min(AWAY_MAX);
         let planned = self.plan.offline();
-        if planned.is_empty() {
+        // Whoever comes back after the load would have less time than --wait promises.
+        if planned.is_empty() || self.started.elapsed() + away > self.options.length + SAY_EVERY {
             return;
         }
         let (first, count) = (self.began, planned.len() as u64);
-        let away = (self.options.length / 2).min(AWAY_MAX);
         self.offline.spawn(self.stage.clone().offline(first, planned, away));
         self.began += count;
     }
@@ -314,8 +316,8 @@ impl<'a> Probe<'a> {
     }
 
     /// Waits until every transaction is as it should be and stays so for as long as a broker takes to ask about all that
-    /// it holds open; or until the time is over. How long that took.
-    async fn settle(&mut self) -> Duration {
+    /// it holds open; or until the time is over. How long that took, and whether somebody interrupted it.
+    async fn settle(&mut self) -> (Duration, bool) {
         let began = Instant::now();
         let deadline = began + self.options.wait.unwrap_or(WAIT);
         let mut next_line = began + SAY_EVERY;
@@ -337,10 +339,16 @@ impl<'a> Probe<'a> {
                 next_line += SAY_EVERY;
                 self.progress();
             }
-            sleep(LOOK_EVERY).await;
+            tokio::select! {
+                _ = tokio::signal::ctrl_c() => {
+                    self.line("interrupted: what is undecided does not count");
+                    return (began.elapsed(), true);
+                }
+                () = sleep(LOOK_EVERY) => {}
+            }
         }
         self.line("settled, or out of time: all queues are read once more");
-        began.elapsed()
+        (began.elapsed(), false)
     }
 
     fn rounds_have_passed(&self, since: Instant, before: &[(String, u32)]) -> bool {
@@ -357,7 +365,11 @@ impl<'a> Probe<'a> {
     async fn tidy_up(&mut self, passed: bool) {
         for half in &self.never {
             let instance = &self.stage.crew[0];
-            decide(instance.link(&half.broker).as_ref(), half, Decision::Rollback, false, true).await;
+            let heard = decide(instance.link(&half.broker).as_ref(), half, Decision::Rollback, false, true).await;
+            if matches!(heard, Heard::Nothing | Heard::Unsent) {
+                self.line("transactions that are never decided are left behind: nobody answers");
+                break;
+            }
         }
         if passed && let Err(error) = self.client.delete_topic(&self.topic).await {
             self.line(&format!("topic {} is left behind: {error}", self.topic));
@@ -367,7 +379,7 @@ impl<'a> Probe<'a> {
     fn progress(&mut self) {
         let (began, delivered, checks, open) = self.stage.ledger.read(|ledger| {
             let records = ledger.records();
-            let count = |is: fn(&crate::ledger::Record) -> bool| records.iter().filter(|record| is(record)).count();
+            let count = |is: fn(&Record) -> bool| records.iter().filter(|record| is(record)).count();
             let checks: u32 = records.iter().map(|record| record.checks).sum();
             (records.len(), count(|record| !record.places.is_empty()), checks, count(|record| record.is_open()))
         });

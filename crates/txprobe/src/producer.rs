@@ -93,7 +93,7 @@ pub async fn send_half(link: &Link, group: &str, queue: &MessageQueue, id: &str,
 
 /// Sends a decision: as a request when it is `asked`, one-way as Java clients do it otherwise.
 pub async fn decide(link: Option<&Link>, half: &Half, decision: Decision, from_check: bool, asked: bool) -> Heard {
-    let Some(link) = link else { return Heard::Nothing };
+    let Some(link) = link else { return Heard::Unsent };
     let header = EndTransactionHeader {
         producer_group: &half.group,
         tran_state_table_offset: half.position,

@@ -174,8 +174,8 @@ impl Report {
         writeln!(
             out,
             "seed {seed} · topic {topic} · {} s of load · {} s of waiting for the end",
-            length.as_secs(),
-            waited.as_secs()
+            length.as_secs_f64().round(),
+            waited.as_secs_f64().round()
         )?;
         writeln!(out)?;
         for breach in Breach::ALL.into_iter().filter(|breach| self.total.of(*breach) > 0) {
@@ -208,7 +208,7 @@ impl Report {
         if self.passed() {
             let Row { transactions, committed, .. } = self.total;
             format!(
-                "PASS  {transactions} transactions: every committed one is delivered once ({committed}), no other one is"
+                "PASS  {transactions} transactions: every committed one is delivered once ({committed}), none that was rolled back or left open is"
             )
         } else {
             format!("FAIL  {} of {} transactions", broken.join(" · "), self.total.transactions)
@@ -278,6 +278,7 @@ fn story(record: &Record) -> String {
         Truth::Either => "commit and rollback were sent at once",
     };
     let mut parts = vec![format!("{} ({}): {truth}", record.id, record.fate.fault().map_or("none", Fault::name))];
+    parts.push(format!("asked about {} times", record.checks));
     for told in &record.told {
         let decision = match told.decision {
             Decision::Commit => "commit",
@@ -294,6 +295,7 @@ fn story(record: &Record) -> String {
             Heard::No { code } => format!("refused with {code}"),
             Heard::Told => "sent one-way".to_owned(),
             Heard::Nothing => "without an answer".to_owned(),
+            Heard::Unsent => "not sent, for nobody was there".to_owned(),
         };
         parts.push(format!("{decision}{by} {heard}"));
     }
@@ -309,7 +311,7 @@ fn story(record: &Record) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ledger::{Place, Told};
+    use crate::ledger::Place;
     use crate::plan::{Fate, Planned};
 
     /// One that went well, one that was rolled back and delivered, one that the broker did not ask about.
@@ -321,14 +323,17 @@ mod tests {
             ledger.begin(id.to_owned(), Planned { fate, outcome: Decision::Commit });
             ledger.stored(id);
         }
-        let told = |decision| Told { decision, by: Speaker::Producer, heard: Heard::Yes };
+        let tell = |ledger: &mut Ledger, id, decision| {
+            let number = ledger.telling(id, decision, Speaker::Producer);
+            ledger.heard(id, number, Heard::Yes);
+        };
         let place = |offset| Place { broker: "broker".to_owned(), queue: 2, offset };
         ledger.ended("a", Truth::Committed);
-        ledger.told("a", told(Decision::Commit));
+        tell(&mut ledger, "a", Decision::Commit);
         ledger.delivered("a", place(4), 1, true);
         ledger.ended("b", Truth::RolledBack);
-        ledger.told("b", told(Decision::Rollback));
-        ledger.told("b", told(Decision::Commit));
+        tell(&mut ledger, "b", Decision::Rollback);
+        tell(&mut ledger, "b", Decision::Commit);
         ledger.delivered("b", place(5), 2, true);
         ledger.ended("c", Truth::Committed);
         ledger
@@ -352,7 +357,7 @@ mod tests {
         assert_eq!(cells("none "), ["1", "1", "1", "0", "0", "0", "0", "0", "0"]);
         assert_eq!(cells("contradicting "), ["1", "0", "1", "0", "1", "0", "0", "0", "1"]);
         assert_eq!(cells("all "), ["3", "2", "2", "0", "1", "0", "1", "0", "1"]);
-        assert!(text.contains("b (contradicting): its local transaction is rolled back; rollback acknowledged; commit acknowledged; delivered at broker/2:5"), "{text}");
+        assert!(text.contains("b (contradicting): its local transaction is rolled back; asked about 0 times; rollback acknowledged; commit acknowledged; delivered at broker/2:5"), "{text}");
         assert!(text.ends_with("verdict  FAIL  leaked 1 · contradicted 1 of 3 transactions\n"), "{text}");
     }
 

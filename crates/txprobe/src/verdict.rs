@@ -11,14 +11,15 @@ pub enum Breach {
     /// Its local transaction is committed, the broker knew, and no consumer gets it.
     ///
     /// The broker knew: a commit of its producer, or the answer to a check, was acknowledged; or one was sent one-way and
-    /// the run waited as long as it was told to. It is also lost when consumers could read it and can no more.
+    /// the run waited as long as it was told to. It is also lost when consumers could read it and can no more, and when a
+    /// forged rollback of it was acknowledged.
     Lost,
     /// Consumers get it although its local transaction is rolled back, never ran, or has not ended.
     Leaked,
     /// It lies at more than one queue offset.
     Doubled,
     /// Its local transaction has ended, a producer was there to say so, and the broker was not told in the time it had:
-    /// what was sent was lost, and no check came.
+    /// what was sent was lost, and no check came. A rollback whose answer was lost may have been heard: it does not count.
     Undecided,
     /// What a stranger said, or what was said under a wrong name, took effect.
     Forged,
@@ -63,10 +64,13 @@ pub fn judge(record: &Record, waited: bool) -> Vec<Breach> {
     let committed = record.truth == Truth::Committed;
     let lost = committed
         && !record.there_in_the_end
-        && (delivered || record.acknowledged(Decision::Commit) || (waited && record.sent(Decision::Commit)));
+        && (delivered
+            || record.acknowledged(Decision::Commit)
+            || (waited && record.sent(Decision::Commit))
+            || forger_heard_yes(record, Decision::Rollback));
     let undecided = match record.truth {
         Truth::Committed => !delivered && !lost,
-        Truth::RolledBack => !delivered && !record.sent(Decision::Rollback),
+        Truth::RolledBack => !delivered && !record.may_be_known(Decision::Rollback),
         Truth::NotRun | Truth::Running | Truth::Either => false,
     };
     let is = |breach| match breach {
@@ -80,16 +84,17 @@ pub fn judge(record: &Record, waited: bool) -> Vec<Breach> {
     Breach::ALL.into_iter().filter(|breach| is(*breach)).collect()
 }
 
+fn forger_heard_yes(record: &Record, decision: Decision) -> bool {
+    let mut forged = record.told.iter().filter(|told| told.by == Speaker::Forger && told.decision == decision);
+    forged.any(|told| told.heard == Heard::Yes)
+}
+
 fn forgery_took_effect(record: &Record) -> bool {
     let Fate::Forged(forgery) = record.fate else { return false };
-    let acknowledged = |decision| {
-        let forged = record.told.iter().filter(|told| told.by == Speaker::Forger && told.decision == decision);
-        forged.into_iter().any(|told| told.heard == Heard::Yes)
-    };
     match (forgery, record.truth) {
-        (Forgery::Delivered, _) => record.places.len() > 1,
-        (_, Truth::RolledBack) => !record.places.is_empty() && acknowledged(Decision::Commit),
-        (_, Truth::Committed) => record.places.is_empty() && acknowledged(Decision::Rollback),
+        (Forgery::Delivered, _) => record.places.len() > 1 && forger_heard_yes(record, Decision::Commit),
+        (_, Truth::RolledBack) => !record.places.is_empty() && forger_heard_yes(record, Decision::Commit),
+        (_, Truth::Committed) => record.places.is_empty() && forger_heard_yes(record, Decision::Rollback),
         _ => false,
     }
 }
@@ -141,6 +146,10 @@ mod tests {
         assert_eq!(judge(&committed(Heard::Told), false), [Breach::Undecided]);
         assert_eq!(judge(&committed(Heard::Nothing), true), [Breach::Undecided]);
         assert_eq!(judge(&record(Fate::Lost, Truth::Committed), true), [Breach::Undecided]);
+        let rolled_back = record(Fate::Lost, Truth::RolledBack);
+        assert_eq!(judge(&rolled_back, true), [Breach::Undecided]);
+        let unheard = told(rolled_back, Speaker::Producer, Decision::Rollback, Heard::Nothing);
+        assert_eq!(judge(&unheard, true), [], "it may have been heard");
     }
 
     #[test]
@@ -180,10 +189,12 @@ mod tests {
         let delivered = at(forged(Truth::RolledBack, Decision::Commit, Heard::Yes), &[1]);
         assert_eq!(judge(&delivered, true), [Breach::Leaked, Breach::Forged]);
         let suppressed = forged(Truth::Committed, Decision::Rollback, Heard::Yes);
-        assert_eq!(judge(&suppressed, true), [Breach::Undecided, Breach::Forged]);
+        assert_eq!(judge(&suppressed, true), [Breach::Lost, Breach::Forged]);
         let in_vain = forged(Truth::Committed, Decision::Rollback, Heard::No { code: 1 });
         assert_eq!(judge(&at(in_vain, &[1]), true), []);
         let again = at(record(Fate::Forged(Forgery::Delivered), Truth::Committed), &[1, 2]);
+        assert_eq!(judge(&again, true), [Breach::Doubled], "for another reason");
+        let again = told(again, Speaker::Forger, Decision::Commit, Heard::Yes);
         assert_eq!(judge(&again, true), [Breach::Doubled, Breach::Forged]);
     }
 }

@@ -26,6 +26,8 @@ impl TopicConfig {
     pub const WRITE: u8 = 2;
     /// New topics may be made after its likeness (only `TBW102` has this).
     pub const INHERIT: u8 = 1;
+    /// Most queues a topic can have.
+    pub const QUEUES_MAX: u32 = 65_536;
 
     /// A readable and writable topic with as many queues for reading as for writing.
     pub fn new(name: impl Into<String>, queues: u32) -> Self {

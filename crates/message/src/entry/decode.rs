@@ -165,8 +165,8 @@ fn offsets<'a>(reader: &mut Reader<'a>) -> Result<Vec<OffsetChange<'a>>, CodecEr
 fn topic(reader: &mut Reader<'_>) -> Result<TopicConfig, CodecError> {
     let mut topic = TopicConfig {
         name: reader.str("topic")?.to_owned(),
-        read_queues: reader.u32("read queues")?,
-        write_queues: reader.u32("write queues")?,
+        read_queues: queues(reader, "read queues")?,
+        write_queues: queues(reader, "write queues")?,
         perm: reader.u8("perm")?,
         sys_flag: reader.i32("system flag")?,
         order: flag(reader, "order")?,
@@ -177,6 +177,14 @@ fn topic(reader: &mut Reader<'_>) -> Result<TopicConfig, CodecError> {
         topic.attributes.push((reader.str("attribute")?.to_owned(), reader.str("attribute value")?.to_owned()));
     }
     Ok(topic)
+}
+
+/// A number of queues, for which somebody will make room.
+fn queues(reader: &mut Reader<'_>, field: &'static str) -> Result<u32, CodecError> {
+    match reader.u32(field)? {
+        count if count > TopicConfig::QUEUES_MAX => Err(CodecError::Unknown { field, value: u64::from(count) }),
+        count => Ok(count),
+    }
 }
 
 fn group(reader: &mut Reader<'_>) -> Result<GroupConfig, CodecError> {

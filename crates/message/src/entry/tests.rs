@@ -117,6 +117,15 @@ fn an_entry_of_a_newer_version_is_refused_by_name() {
     assert_eq!(Entry::decode(&[200]), Err(crate::codec::CodecError::Unknown { field: "entry kind", value: 200 }));
 }
 
+/// Found by the fuzz target `sealed`: a start made room for a billion queues of one topic, and ended for want of memory.
+#[test]
+fn a_topic_with_more_queues_than_any_can_have_is_refused_before_room_is_made_for_them() {
+    let topic = |queues| encoded(&Entry::Topic(TopicConfig::new("orders", queues)));
+    assert!(Entry::decode(&topic(TopicConfig::QUEUES_MAX)).is_ok());
+    let refused = Err(crate::codec::CodecError::Unknown { field: "read queues", value: 65_537 });
+    assert_eq!(Entry::decode(&topic(TopicConfig::QUEUES_MAX + 1)), refused);
+}
+
 #[test]
 fn the_record_of_an_entry_is_the_tail_of_its_frame() {
     let bytes = encoded(&every_kind()[1]);

@@ -111,3 +111,13 @@ fn no_cut_and_no_flipped_byte_of_a_record_makes_the_parser_panic() {
         }
     }
 }
+
+/// Found by the fuzz target `record`: whoever pulled or was asked about such a record ended.
+#[test]
+fn a_record_that_says_it_is_shorter_than_its_fixed_part_is_refused() {
+    let mut bytes = from_hex(WORKED);
+    for said in 0..91_u32 {
+        bytes[..4].copy_from_slice(&said.to_be_bytes());
+        assert!(Record::parse(&bytes).is_err(), "{said} bytes");
+    }
+}

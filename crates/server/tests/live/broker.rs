@@ -268,7 +268,7 @@ fn data_in(directory: &Path) -> PathBuf {
 
 fn address_in(log: &str, label: &str) -> SocketAddr {
     let line = log.lines().find_map(|line| line.strip_prefix(label));
-    let address = line.and_then(|line| line.split_whitespace().next());
+    let address = line.and_then(|line| line.split([' ', ',']).next());
     address.and_then(|address| address.parse().ok()).unwrap_or_else(|| panic!("no address behind {label:?}:\n{log}"))
 }
 

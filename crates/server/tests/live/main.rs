@@ -16,6 +16,7 @@ mod flow;
 mod halves;
 mod messages;
 mod offline;
+mod probe;
 mod retention;
 mod start;
 mod top;
