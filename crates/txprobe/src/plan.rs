@@ -214,6 +214,8 @@ pub struct Plan {
     /// For what has times of its own: it must not depend on how many transactions began before.
     asides: fastrand::Rng,
     faults: BTreeSet<Fault>,
+    /// No transaction goes without a fault.
+    every: bool,
 }
 
 /// Of a hundred local transactions, how many fail.
@@ -229,13 +231,20 @@ impl Plan {
     /// The course that this seed gives.
     pub fn new(seed: u64, faults: BTreeSet<Fault>) -> Self {
         let mut rng = fastrand::Rng::with_seed(seed);
-        Plan { asides: rng.fork(), rng, faults }
+        Plan { asides: rng.fork(), rng, faults, every: false }
+    }
+
+    /// The same with a fault for every transaction: those that are asked for share them all.
+    pub fn every(self, every: bool) -> Self {
+        Plan { every, ..self }
     }
 
     /// The next transaction.
     pub fn next_transaction(&mut self) -> Planned {
-        let mut lot = self.rng.u32(..100);
-        let drawn = Fault::ALL.into_iter().find(|fault| {
+        let shared: u32 = self.faults.iter().map(|fault| fault.percent()).sum();
+        let among = if self.every && shared > 0 { shared } else { 100 };
+        let mut lot = self.rng.u32(..among);
+        let drawn = Fault::ALL.into_iter().filter(|fault| among == 100 || self.faults.contains(fault)).find(|fault| {
             let hit = lot < fault.percent();
             lot = lot.saturating_sub(fault.percent());
             hit
@@ -331,6 +340,16 @@ mod tests {
         assert_eq!(with_asides, all, "groups that go offline change nothing else");
         let plain = all.iter().filter(|planned| planned.fate.fault().is_none()).count();
         assert!((800..1400).contains(&plain), "{plain} of 2000 go without a fault");
+    }
+
+    #[test]
+    fn where_every_transaction_meets_a_fault_none_goes_without() {
+        let mut plan = Plan::new(7, parse_faults("racing, doubled, restart").expect("three faults")).every(true);
+        let fates: Vec<_> = (0..2000).map(|_| plan.next_transaction().fate.fault()).collect();
+        let racing = fates.iter().filter(|fault| **fault == Some(Fault::Racing)).count();
+        let doubled = fates.iter().filter(|fault| **fault == Some(Fault::Doubled)).count();
+        assert_eq!(racing + doubled, 2000);
+        assert!((700..1100).contains(&racing), "{racing} of 2000 race");
     }
 
     #[test]

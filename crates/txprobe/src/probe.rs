@@ -33,6 +33,8 @@ pub struct Options {
     pub seed: u64,
     /// What goes wrong.
     pub faults: BTreeSet<Fault>,
+    /// Every transaction meets one of them; otherwise about half of them do.
+    pub every: bool,
     /// How long the end may take; given, every transaction has to be decided by then.
     pub wait: Option<Duration>,
     /// How the broker is killed and started again; `None` leaves it alone.
@@ -183,7 +185,7 @@ impl<'a> Probe<'a> {
             client,
             topic,
             stage,
-            plan: Plan::new(options.seed, options.faults.clone()),
+            plan: Plan::new(options.seed, options.faults.clone()).every(options.every),
             close,
             say,
             started: Instant::now(),

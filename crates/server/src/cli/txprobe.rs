@@ -20,6 +20,7 @@ pub fn run(args: TxprobeArgs, screen: &mut Screen<'_>) -> Result<Exit, Failure> 
         rate: args.rate,
         connections: args.connections.into(),
         seed: args.seed.unwrap_or_else(random_seed),
+        every: args.every,
         faults: plan::parse_faults(&args.faults).map_err(|error| Failure::Usage(error.to_string()))?,
         wait: args.wait,
         outage: args.kill_command.zip(args.restart_command).map(|(kill, restart)| Commands { kill, restart }),

@@ -29,6 +29,9 @@ pub struct TxprobeArgs {
     /// killed, offline, resent, late, never, restart
     #[arg(long, value_name = "FAULTS", default_value = "all")]
     pub faults: String,
+    /// Every transaction meets one of the faults, rather than about half of them
+    #[arg(long)]
+    pub every: bool,
     /// Time in which everything has to be decided once no more transactions begin. Without it up to 35s are waited, and
     /// what is undecided then does not count
     #[arg(long, value_name = "DURATION", value_parser = length)]
@@ -51,7 +54,7 @@ fn length(text: &str) -> Result<Duration, String> {
 
 fn rate(text: &str) -> Result<f64, String> {
     match text.parse() {
-        Ok(rate) if (0.1..=1000.0).contains(&rate) => Ok(rate),
-        _ => Err("it is not a number from 0.1 to 1000".to_owned()),
+        Ok(rate) if (0.1..=10_000.0).contains(&rate) => Ok(rate),
+        _ => Err("it is not a number from 0.1 to 10000".to_owned()),
     }
 }
