@@ -12,6 +12,7 @@
 //! - [`ProcessCost`]: what a process used meanwhile.
 
 mod gauge;
+mod look;
 mod options;
 mod pace;
 mod prepare;

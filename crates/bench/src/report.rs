@@ -5,9 +5,9 @@ use hdrhistogram::Histogram;
 use serde_json::{Value as Json, json};
 
 use crate::gauge::Gauge;
+use crate::look::Measured;
 use crate::options::{Options, Producing};
 use crate::process::ProcessCost;
-use crate::turn::Measured;
 
 /// A share of the machine that others may have without a word.
 const OTHERS_MAX: f64 = 0.03;

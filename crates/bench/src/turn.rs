@@ -15,10 +15,10 @@ use rustix::time::{
 
 use crate::SILENCE_MAX;
 use crate::gauge::Gauge;
+use crate::look::{Look, Measured};
 use crate::options::Options;
 use crate::pace::Pace;
 use crate::prepare::Place;
-use crate::process::{Machine, ProcessCost, own_cpu};
 use crate::producing::{Producer, Templates};
 use crate::reading::{Queue, Reader};
 use crate::report::Progress;
@@ -43,41 +43,6 @@ pub(crate) enum End {
     Stored(u64),
     /// When so many messages are read.
     Read(u64),
-}
-
-/// What was used while it was measured.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Measured {
-    pub(crate) time: Duration,
-    pub(crate) own_cpu: Duration,
-    pub(crate) broker: Option<ProcessCost>,
-    /// The share of the machine that others had.
-    pub(crate) others: Option<f64>,
-}
-
-/// A look at all that is measured from outside.
-struct Look {
-    at: Instant,
-    own_cpu: Duration,
-    broker: Option<ProcessCost>,
-    machine: Option<Machine>,
-}
-
-impl Look {
-    fn now(pid: Option<u32>) -> Self {
-        let broker = pid.and_then(ProcessCost::of);
-        Look { at: Instant::now(), own_cpu: own_cpu(), broker, machine: Machine::look() }
-    }
-
-    fn since(self, earlier: &Look) -> Measured {
-        let own_cpu = self.own_cpu.saturating_sub(earlier.own_cpu);
-        let broker = self.broker.zip(earlier.broker).map(|(now, before)| now.since(before));
-        let known = own_cpu + broker.map_or(Duration::ZERO, |cost| cost.cpu);
-        let machine = self.machine.zip(earlier.machine);
-        // Without the broker's process nobody can say who the others are.
-        let others = machine.filter(|_| broker.is_some()).map(|(now, before)| now.others_since(before, known));
-        Measured { time: self.at - earlier.at, own_cpu, broker, others }
-    }
 }
 
 pub(crate) struct Load {
