@@ -50,6 +50,16 @@ pub enum OpenError {
         /// What is wrong with it.
         source: message::codec::CodecError,
     },
+    /// A snapshot whose name and contents disagree about where it stands: what follows cannot be applied on top of it.
+    #[error(
+        "the snapshot at offset {at} says that it stands at {applied}; restore it, or move it out of the data directory"
+    )]
+    Elsewhere {
+        /// Where its file says it stands.
+        at: CommitLogOffset,
+        /// Where its state says it stands.
+        applied: CommitLogOffset,
+    },
     /// The log is damaged or cannot be read.
     #[error("cannot open the log")]
     Log(#[from] store::log::OpenError),
@@ -90,7 +100,11 @@ impl Engine {
                 let passed =
                     found.passed_over.iter().map(|damage| format!("a damaged snapshot was passed over: {damage}"));
                 opened.remarks.extend(passed);
-                (State::decode(&found.state).map_err(|source| OpenError::State { at, source })?, at)
+                let state = State::decode(&found.state).map_err(|source| OpenError::State { at, source })?;
+                if state.applied != at {
+                    return Err(OpenError::Elsewhere { at, applied: state.applied });
+                }
+                (state, at)
             }
             None => (State::default(), CommitLogOffset::ZERO),
         };
@@ -146,6 +160,21 @@ impl Engine {
         })?;
         if let Some(error) = failed {
             return Err(error.into());
+        }
+        if index.is_damaged() {
+            // Now and not at the next start: until then a half that was decided long ago could not be told from none.
+            let error = index_error.take().unwrap_or_else(|| "index files are damaged".to_owned());
+            opened.remarks.push(format!("the index is rebuilt from the log: {error}"));
+            drop(index);
+            index = Index::discard(disk.clone(), config.index)?;
+            view.for_each_batch(log.start(), log.written(), |batch| {
+                for (frame, payload) in batch.entries() {
+                    if let Err(error) = index.apply(frame, batch.header().time, payload) {
+                        index_error.get_or_insert(error.to_string());
+                    }
+                }
+                ControlFlow::Continue(())
+            })?;
         }
         opened.remarks.extend(index_error.map(|error| format!("the index is not complete: {error}")));
         index.trim(log.start());

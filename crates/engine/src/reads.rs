@@ -161,11 +161,11 @@ fn halves_by_key(
 
 /// A half and what came later, walked backwards from the last entry about it.
 fn story(log: &Log, half_at: CommitLogOffset, last: Option<CommitLogOffset>) -> Result<Option<HalfEntries>, ReadError> {
-    let Some(half) = entry(log, half_at)? else { return Ok(None) };
+    let Some(half) = known_entry(log, half_at)? else { return Ok(None) };
     let mut later = Vec::new();
     let mut next = last.filter(|last| *last != half_at);
     while let Some(at) = next {
-        let Some(payload) = entry(log, at)? else { break };
+        let Some(payload) = known_entry(log, at)? else { break };
         let previous = match Entry::decode(&payload) {
             Ok(Entry::Decision(decision)) if decision.half == half_at => decision.previous,
             Ok(Entry::Check(check)) if check.half == half_at => check.previous,
@@ -197,6 +197,15 @@ fn entry(log: &Log, at: CommitLogOffset) -> Result<Option<Vec<u8>>, ReadError> {
             Ok(None)
         }
         Err(error) => Err(ReadError::Log(error)),
+    }
+}
+
+/// The payload of an entry that was there: `None` when it has expired, an error when something else stands there now. A
+/// half whose entry is damaged must not pass for one that never was.
+fn known_entry(log: &Log, at: CommitLogOffset) -> Result<Option<Vec<u8>>, ReadError> {
+    match entry(log, at)? {
+        None if at >= log.start() => Err(ReadError::Damaged { at }),
+        found => Ok(found),
     }
 }
 

@@ -16,6 +16,7 @@ const SEGMENT: u64 = 64 << 10;
 const START_MS: i64 = 1_700_000_000_000;
 const SESSION: SessionId = SessionId(1);
 
+mod damage;
 mod retention;
 mod slow_disk;
 
@@ -219,4 +220,28 @@ fn old_delayed_messages_that_are_due_at_once_are_delivered_a_batch_at_a_time() {
         bench.turn();
     }
     assert_eq!(bench.next_after_a_power_cut(), 40);
+}
+
+/// Found by the fuzz target `sealed`: a snapshot whose state stood before its name let halves be applied again that were
+/// in it already, which ended the process.
+#[test]
+fn a_snapshot_that_stands_elsewhere_than_it_says_is_refused() {
+    let mut bench = Bench::new();
+    bench.send("TRAN_MSG\u{1}true\u{2}PGROUP\u{1}payers\u{2}UNIQ_KEY\u{1}K\u{2}", b"a half");
+    let state = bench.engine.broker().state();
+    let (mut bytes, at) = (Vec::new(), state.applied);
+    state.encode(&mut bytes);
+    let applied = bytes.windows(8).position(|window| window == at.get().to_le_bytes()).expect("where it stands");
+    let open = |bytes: &[u8]| {
+        let disk = bench.disk.crash(7);
+        store::snapshot::write(&disk, at, bench.now, bytes).expect("a disk without faults");
+        Engine::open(Arc::new(disk), config(), bench.now).map(|_| ()).map_err(|error| error.to_string())
+    };
+    assert_eq!(open(&bytes), Ok(()));
+    // Before the half it holds, and behind it but not where the file says.
+    for (wrong, words) in [(0, "cannot be read"), (at.get() + 1, "says that it stands at")] {
+        bytes[applied..applied + 8].copy_from_slice(&u64::to_le_bytes(wrong));
+        let refused = open(&bytes).expect_err("a snapshot that contradicts itself");
+        assert!(refused.contains(words), "{refused}");
+    }
 }

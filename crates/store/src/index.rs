@@ -238,6 +238,12 @@ impl Index {
         }
     }
 
+    /// Whether files turned out to be damaged, or could not be read when that was needed to take an entry in: what it
+    /// says is right, but it does not say everything, and it has to be [built anew](Index::discard).
+    pub fn is_damaged(&self) -> bool {
+        matches!(self.health.check(), Err(IndexError::Broken))
+    }
+
     /// The slot of a half; `None` if there never was one or neither of its entries is in the log any more.
     ///
     /// # Errors

@@ -95,6 +95,11 @@ impl Ledger {
         self.len() == 0
     }
 
+    /// The name of the youngest undecided half.
+    pub fn last(&self) -> Option<CommitLogOffset> {
+        self.order.last()
+    }
+
     /// The sequence of the next half: one more than the largest ever applied, repeats included.
     pub fn next_sequence(&self) -> QueueOffset {
         self.next_sequence

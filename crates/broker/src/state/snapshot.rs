@@ -105,6 +105,10 @@ impl State {
         }
         state.ledger = Ledger::decode(&mut reader)?;
         reader.finish()?;
+        // What comes next in the log is applied on top: nothing of it may be in here already.
+        if let Some(half) = state.ledger.last().filter(|half| *half >= state.applied) {
+            return Err(CodecError::Unknown { field: "offset of a half", value: half.get() });
+        }
         Ok(state)
     }
 }

@@ -104,7 +104,7 @@ impl Topics {
         let topic = self.by_name.get_mut(topic)?;
         if topic.next.len() <= queue as usize {
             // A queue number beyond every limit can only come from a damaged or foreign log.
-            if queue >= topic.config.read_queues.max(topic.config.write_queues).max(QUEUES_MAX) {
+            if queue >= topic.config.read_queues.max(topic.config.write_queues).max(TopicConfig::QUEUES_MAX) {
                 return None;
             }
             topic.next.resize(queue as usize + 1, QueueOffset::ZERO);
@@ -117,6 +117,3 @@ impl Topics {
         Some(Visible { topic: topic.name.clone(), queue, first, count, tags_code, at })
     }
 }
-
-/// Most queues a topic can have.
-pub const QUEUES_MAX: u32 = 65_536;

@@ -201,7 +201,7 @@ fn group(reader: &mut Reader<'_>) -> Result<GroupConfig, CodecError> {
         consume_broadcast_enable: bit(2),
         consume_message_orderly: bit(3),
         notify_ids_changed: bit(4),
-        retry_queues: reader.u32("retry queues")?,
+        retry_queues: queues(reader, "retry queues")?,
         retry_max: reader.i32("retry max")?,
         broker_id: reader.i64("broker id")?,
         which_broker_when_slow: reader.i64("slow broker id")?,

@@ -124,6 +124,10 @@ fn a_topic_with_more_queues_than_any_can_have_is_refused_before_room_is_made_for
     assert!(Entry::decode(&topic(TopicConfig::QUEUES_MAX)).is_ok());
     let refused = Err(crate::codec::CodecError::Unknown { field: "read queues", value: 65_537 });
     assert_eq!(Entry::decode(&topic(TopicConfig::QUEUES_MAX + 1)), refused);
+    // A group's retry topic is made with as many as the group says.
+    let group = GroupConfig { retry_queues: TopicConfig::QUEUES_MAX + 1, ..GroupConfig::new("cart") };
+    let refused = Err(crate::codec::CodecError::Unknown { field: "retry queues", value: 65_537 });
+    assert_eq!(Entry::decode(&encoded(&Entry::Group(group))), refused);
 }
 
 #[test]

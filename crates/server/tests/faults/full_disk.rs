@@ -25,6 +25,8 @@ fn a_full_disk_refuses_messages_takes_decisions_and_writing_resumes_by_itself() 
     let halves: Vec<_> =
         (0..100).map(|number| wire.half("payers", "paid", &format!("H{number}"), &[7; 8 << 10])).collect();
     wire.consume_for("c1@1", "cart", "orders");
+    // Whoever has read before goes on reading; a group that nobody has heard of may have to wait for room.
+    assert!(wire.keys("paid").is_empty());
     disk.fill_but(12 << 20);
     // Until it is full: every message that is answered OK is counted.
     let mut stored = Vec::new();

@@ -1,7 +1,9 @@
-//! The real binary on disks that are full. `cargo test -p tandem --features faults --test faults` runs it.
+//! The real binary on disks that fail, lie, fill up and forget. `cargo test -p tandem --features faults --test faults` runs it;
+//! `docs/faults.md` has the outcome of each fault.
 //!
-//! These tests mount file systems of their own, in a mount namespace that ends with them. They need Linux with `unshare`
-//! and `nsenter` (util-linux), and either root or user namespaces; where that is missing they fail and say so.
+//! These tests mount file systems of their own, in a mount namespace that ends with them, and let `strace` make system
+//! calls fail. They need Linux with `unshare`, `nsenter` and `prlimit` (util-linux), `strace`, and either root or user
+//! namespaces; where something is missing they fail and say so.
 
 #[allow(dead_code)]
 #[path = "../live/broker.rs"]
@@ -10,5 +12,17 @@ mod broker;
 #[path = "../live/wire.rs"]
 mod wire;
 
+#[allow(dead_code)]
+mod promises;
+#[allow(dead_code)]
+mod served;
+
+mod disk_errors;
+mod flipped_bits;
 mod full_disk;
+mod lost_files;
+mod read_errors;
+mod short_writes;
 mod small_disk;
+mod strace;
+mod worn_store;

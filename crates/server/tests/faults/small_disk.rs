@@ -40,12 +40,32 @@ impl SmallDisk {
 
     /// Starts a broker on it.
     pub fn broker(&self, settings: &[&str]) -> Broker {
+        Broker::within(self.directory.clone(), self.prefix(), settings)
+    }
+
+    /// Words before a command's that let it see the file system.
+    pub fn prefix(&self) -> Vec<String> {
         let mut prefix = vec!["nsenter".to_owned(), "-t".to_owned(), self.keeper.id().to_string(), "-m".to_owned()];
         if !is_root() {
             prefix.extend(["-U".to_owned(), "--preserve-credentials".to_owned()]);
         }
         prefix.push("--".to_owned());
-        Broker::within(self.directory.clone(), prefix, settings)
+        prefix
+    }
+
+    /// Where the data directory of [`SmallDisk::broker`] is, for those who see the file system.
+    pub fn data(&self) -> PathBuf {
+        self.directory.path().join("data")
+    }
+
+    /// Mounts it anew, for reading only or for writing too. Nobody may use it meanwhile.
+    pub fn read_only(&self, read_only: bool) {
+        let options = if read_only { "remount,ro" } else { "remount,rw" };
+        let prefix = self.prefix();
+        let mut command = Command::new(&prefix[0]);
+        command.args(&prefix[1..]).args(["mount", "-o", options]).arg(self.directory.path());
+        let status = command.status().expect("`nsenter` (util-linux) is needed for the tests of faults");
+        assert!(status.success(), "a tmpfs can be mounted with {options}");
     }
 
     /// Takes what is free, but for so many bytes.

@@ -6,7 +6,7 @@
 //! [`varint`](super::varint): 128 times `0` for no half, or 1 and the way from the half before (0 at first), then the
 //! distance from the half to the deciding entry, 0 while it is undecided.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use message::{CommitLogOffset, QueueOffset};
 
@@ -65,12 +65,20 @@ pub(super) struct Halves {
     /// The hot pages in the order in which they are looked at for eviction; may name some that are gone.
     ring: VecDeque<u64>,
     hot_max: usize,
+    /// Pages that could not be read when they were to be changed: they say nothing until the index is built anew.
+    unreadable: BTreeSet<u64>,
 }
 
 impl Halves {
     /// No slots.
     pub fn new(hot_max: usize) -> Self {
-        Halves { pages: BTreeMap::new(), hot: HashMap::new(), ring: VecDeque::new(), hot_max }
+        Halves {
+            pages: BTreeMap::new(),
+            hot: HashMap::new(),
+            ring: VecDeque::new(),
+            hot_max,
+            unreadable: BTreeSet::new(),
+        }
     }
 
     /// Adds a page as a checkpoint tells it.
@@ -117,8 +125,8 @@ impl Halves {
     /// A half was decided.
     ///
     /// # Errors
-    /// When a page cannot be read, which leaves its slots as if nothing were known, or another one cannot be written,
-    /// which leaves it in memory.
+    /// When a page cannot be read: it is not read again, for without this change it would tell of a half that never was,
+    /// or is undecided. Or when another one cannot be written, which leaves it in memory.
     pub fn decide(
         &mut self,
         sequence: QueueOffset,
@@ -148,6 +156,7 @@ impl Halves {
             return Ok(page.slots[index]);
         }
         match self.pages.get(&number) {
+            Some(page) if self.unreadable.contains(&number) => Err(files.damaged(page.place)),
             Some(page) => read(files, number, page.place).map(|slots| slots[index]),
             None => Ok(Slot::default()),
         }
@@ -164,15 +173,12 @@ impl Halves {
         if !self.hot.contains_key(&number) {
             let known = self.pages.entry(number).or_insert(PageRef { newest: 0, place: Place::NONE });
             let slots = match known.place {
-                Place::NONE => Ok([Slot::default(); PAGE_SLOTS as usize]),
-                place => read(files, number, place),
+                Place::NONE => [Slot::default(); PAGE_SLOTS as usize],
+                place => read(files, number, place).inspect_err(|_| {
+                    files.distrust();
+                    self.unreadable.insert(number);
+                })?,
             };
-            let slots = slots.unwrap_or_else(|error| {
-                // The page is written without the slots it had.
-                files.distrust();
-                result = Err(error);
-                [Slot::default(); PAGE_SLOTS as usize]
-            });
             let page = match self.make_room(files) {
                 Ok(None) => Box::new(Page { slots, dirty: false, touched: false }),
                 Ok(Some(mut page)) => {
