@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 use message::batch::Sealed;
 use message::codec::CodecError;
-use message::entry::{self, Carried, Decision, Deliver, Entry, GroupConfig, Half, Messages, Place};
+use message::entry::{self, Carried, Decision, Deliver, Entry, GroupConfig, Half, Messages, Place, TopicConfig};
 use message::record::{Record, RecordError};
 use message::{CommitLogOffset, QueueOffset, Timestamp};
 use thiserror::Error;
@@ -146,6 +146,14 @@ pub enum ApplyError {
         /// What is wrong with it.
         source: RecordError,
     },
+    /// A message that is delivered later names a queue that no topic can have: delivering it would make all before it.
+    #[error("the entry at offset {at} is for queue {queue}; queues below {} are possible", TopicConfig::QUEUES_MAX)]
+    Queue {
+        /// Where.
+        at: CommitLogOffset,
+        /// The queue it names.
+        queue: u32,
+    },
     /// A batch is missing between the last one applied and this one.
     #[error("the batch at offset {at} does not follow the last one applied, which ends at {applied}")]
     Gap {
@@ -154,6 +162,15 @@ pub enum ApplyError {
         /// Where the last one ended.
         applied: CommitLogOffset,
     },
+}
+
+/// A record that is delivered later, if it is for a queue that a topic can have.
+fn later_record(at: CommitLogOffset, bytes: &[u8]) -> Result<Record<'_>, ApplyError> {
+    let record = Record::parse(bytes).map_err(|source| ApplyError::Record { at, source })?;
+    match record.queue_id() {
+        queue if queue < TopicConfig::QUEUES_MAX => Ok(record),
+        queue => Err(ApplyError::Queue { at, queue }),
+    }
 }
 
 impl State {
@@ -272,6 +289,7 @@ impl State {
     }
 
     fn apply_half(&mut self, at: CommitLogOffset, payload: &[u8], half: &Half<'_>) -> Result<Applied, ApplyError> {
+        later_record(at, half.record)?;
         let record_at = at.plus(entry::record_distance(payload, half.record));
         self.next_half = self.next_half.max(half.sequence.plus(1));
         let applied = self.ledger.apply_half(at, self.time, half, record_at);
@@ -330,7 +348,7 @@ impl State {
         payload: &[u8],
         scheduled: &entry::Scheduled<'_>,
     ) -> Result<Applied, ApplyError> {
-        let record = Record::parse(scheduled.record).map_err(|source| ApplyError::Record { at, source })?;
+        let record = later_record(at, scheduled.record)?;
         self.next_scheduled = self.next_scheduled.max(scheduled.sequence.plus(1));
         self.scheduled.insert(
             at,
@@ -391,4 +409,42 @@ impl State {
 /// Hash of the tag of a record, 0 without one.
 pub(crate) fn tags_code_of(record: &Record<'_>) -> i32 {
     record.property(message::properties::TAGS).map_or(0, message::tags::tags_code)
+}
+
+#[cfg(test)]
+mod tests {
+    use message::record::NewRecord;
+
+    use super::*;
+
+    fn record(queue_id: u32) -> Vec<u8> {
+        let host = std::net::SocketAddr::from(([127, 0, 0, 1], 1));
+        let mut bytes = Vec::new();
+        let new = NewRecord {
+            topic: "orders",
+            queue_id,
+            queue_offset: QueueOffset::ZERO,
+            flag: 0,
+            sys_flag: 0,
+            born_timestamp: Timestamp::ZERO,
+            born_host: host,
+            store_timestamp: Timestamp::ZERO,
+            store_host: host,
+            reconsume_times: 0,
+            body: b"body",
+            properties: "",
+        };
+        new.encode(&mut bytes);
+        bytes
+    }
+
+    /// A fuzzed log with right checksums had a half for queue 16,777,216: its commit made room for as many queues.
+    #[test]
+    fn a_message_for_later_whose_queue_no_topic_can_have_is_not_applied() {
+        let at = CommitLogOffset::new(4096);
+        assert!(later_record(at, &record(TopicConfig::QUEUES_MAX - 1)).is_ok());
+        let refused = later_record(at, &record(TopicConfig::QUEUES_MAX)).expect_err("one too many");
+        assert_eq!(refused.to_string(), "the entry at offset 4096 is for queue 65536; queues below 65536 are possible");
+        assert!(matches!(later_record(at, b"no record"), Err(ApplyError::Record { .. })));
+    }
 }

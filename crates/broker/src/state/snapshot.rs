@@ -145,5 +145,9 @@ fn scheduled(reader: &mut Reader<'_>, state: &State) -> Result<(CommitLogOffset,
         stored: Timestamp::from_millis(reader.i64("stored")?),
         half: reader.u8("half")? != 0,
     };
+    // A queue that is not there any more is made again when the message is due: with all before it.
+    if message.queue >= TopicConfig::QUEUES_MAX {
+        return Err(CodecError::Unknown { field: "queue", value: u64::from(message.queue) });
+    }
     Ok((source, message))
 }

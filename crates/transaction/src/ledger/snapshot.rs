@@ -1,5 +1,5 @@
 use message::codec::{CodecError, Put, Reader};
-use message::entry::{CheckOutcome, Delay};
+use message::entry::{CheckOutcome, Delay, TopicConfig};
 use message::{CommitLogOffset, QueueOffset, Timestamp};
 
 use crate::half::{State, Stored};
@@ -116,6 +116,9 @@ impl Ledger {
             return Err(CodecError::Unknown { field: "half bits", value: u64::from(bits) });
         }
         let queue_id = reader.u32("queue id")?;
+        if queue_id >= TopicConfig::QUEUES_MAX {
+            return Err(CodecError::Unknown { field: "queue id", value: u64::from(queue_id) });
+        }
         let tags_code = reader.i32("tags code")?;
         let body_crc = reader.u32("body crc")?;
         let immunity_ms = reader.u32("immunity")?;
