@@ -174,3 +174,17 @@ fn every_command_line_in_the_prose_parses() {
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
     assert!(count > 10, "only {count} command lines in the prose");
 }
+
+/// The commands of the README are run with the binary under test in the place of `cargo run`: that they mean the same is
+/// for the manifest to say.
+#[test]
+fn cargo_run_at_the_root_is_the_binary() {
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
+    let manifest = std::fs::read_to_string(format!("{root}/Cargo.toml")).expect("the manifest of the workspace");
+    let manifest: toml::Table = manifest.parse().expect("TOML");
+    assert_eq!(manifest["workspace"]["default-members"].as_array(), Some(&vec!["crates/server".into()]));
+    let own = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")).expect("our manifest");
+    let own: toml::Table = own.parse().expect("TOML");
+    let binaries: Vec<_> = own["bin"].as_array().expect("binaries").iter().map(|one| one["name"].as_str()).collect();
+    assert_eq!(binaries, [Some("tandem")]);
+}
