@@ -98,6 +98,8 @@ pub fn markdown(figures: &[Figure], rounds: usize, scale: &Scale) -> String {
 
 fn cell(median: Option<Median>, show: impl Fn(f64) -> String) -> String {
     match median {
+        // One round has no spread.
+        Some(Median { middle, least, greatest }) if least == greatest => show(middle),
         Some(Median { middle, least, greatest }) => {
             format!("{} ({} to {})", show(middle), show(least), show(greatest))
         }

@@ -18,6 +18,8 @@ pub(crate) struct Gauge {
     pub(crate) stored: u64,
     /// Operations that the broker had no room for.
     pub(crate) refused: u64,
+    /// Operations without an answer in the end.
+    pub(crate) unanswered: u64,
     /// Messages ever read.
     pub(crate) read: u64,
     /// Messages and bytes read while it was measured.
@@ -34,6 +36,7 @@ impl Gauge {
             deliveries: histogram(),
             stored: 0,
             refused: 0,
+            unanswered: 0,
             read: 0,
             read_measured: 0,
             read_bytes: 0,

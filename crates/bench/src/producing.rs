@@ -70,9 +70,9 @@ impl Producer {
         !self.idle.is_empty()
     }
 
-    /// Whether nothing is in flight.
-    pub(crate) fn is_done(&self) -> bool {
-        self.idle.len() == self.slots.len()
+    /// Operations that are not answered yet.
+    pub(crate) fn in_flight(&self) -> usize {
+        self.slots.len() - self.idle.len()
     }
 
     /// Begins what is due, as far as it has room.

@@ -82,6 +82,8 @@ pub struct Report {
     pub operations: u64,
     /// Operations that the broker refused because it had no room for them, warm-up included; they do not count.
     pub refused: u64,
+    /// Operations that had no answer 10 s after the end.
+    pub unanswered: u64,
     /// Messages read in it, by all groups together.
     pub read: u64,
     /// Bytes of records read in it.
@@ -107,6 +109,7 @@ impl Report {
             time: measured.time,
             operations: gauge.operations.len(),
             refused: gauge.refused,
+            unanswered: gauge.unanswered,
             read: gauge.read_measured,
             read_bytes: gauge.read_bytes,
             latency: Spread::of(&gauge.operations),
@@ -149,6 +152,7 @@ impl Report {
             "operations": self.operations,
             "operations_per_second": self.rate(),
             "refused": self.refused,
+            "unanswered": self.unanswered,
             "latency": self.latency.map(|spread| spread.json()),
             "read": self.read,
             "read_per_second": self.read_rate(),
@@ -171,6 +175,9 @@ impl fmt::Display for Report {
         }
         if self.refused > 0 {
             writeln!(f, "refused    {}: the broker says that it is busy", self.refused)?;
+        }
+        if self.unanswered > 0 {
+            writeln!(f, "unanswered {} operations", self.unanswered)?;
         }
         if self.read > 0 {
             let bytes = self.read_bytes as f64 / self.time.as_secs_f64() / 1e6;

@@ -27,6 +27,8 @@ use crate::wire::{Stopwatch, Template};
 
 /// Wakes the loop when the next operation is due, to the microsecond.
 const TIMER: Token = Token(usize::MAX);
+/// Longest wait for the answers that are missing in the end.
+const LAST_ANSWERS: Duration = Duration::from_secs(10);
 /// Between two words about how it goes.
 const PROGRESS_EVERY: Duration = Duration::from_secs(1);
 
@@ -154,15 +156,21 @@ impl Load {
         Ok(measured)
     }
 
-    /// Waits for what is in flight: no transaction is left undecided.
+    /// Waits for what is in flight, so that no transaction is left undecided; what is never answered is counted.
     fn finish(&mut self, gauge: &mut Gauge) -> anyhow::Result<()> {
-        let until = Instant::now() + SILENCE_MAX;
-        while self.links.iter().any(|(_, role)| matches!(role, Role::Producer(producer) if !producer.is_done())) {
-            ensure!(Instant::now() < until, "the last operations are not answered for {} s", SILENCE_MAX.as_secs());
+        let until = Instant::now() + LAST_ANSWERS;
+        loop {
+            let in_flight = |(_, role): &(Socket, Role)| match role {
+                Role::Producer(producer) => producer.in_flight(),
+                Role::Reader(_) => 0,
+            };
+            gauge.unanswered = self.links.iter().map(in_flight).sum::<usize>() as u64;
+            if gauge.unanswered == 0 || Instant::now() >= until {
+                return Ok(());
+            }
             self.wait(&Pace::Over, until)?;
             self.hear(&mut Pace::Over, gauge)?;
         }
-        Ok(())
     }
 
     /// Begins what is due at whoever has room.
