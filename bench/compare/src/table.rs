@@ -71,7 +71,7 @@ pub fn markdown(figures: &[Figure], rounds: usize, scale: &Scale) -> String {
         ),
         (
             "bytes to the device for each",
-            |report| Some(report.per_operation(report.broker?.device_bytes as f64)),
+            |report| Some(report.per_operation(report.broker?.device_bytes? as f64)),
             |value| format!("{value:.0}"),
         ),
         ("resident, in MB", |report| Some(report.broker?.resident as f64 / 1e6), |value| format!("{value:.0}")),

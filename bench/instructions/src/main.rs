@@ -1,28 +1,27 @@
-//! What a send, a decision and a check cost in instructions, with so many undecided halves beside them.
+//! What a send, a half, a decision, a check and a message pulled cost in instructions, from the frame of the request to
+//! the bytes of the answer, with so many undecided halves beside them.
 //!
-//! `instructions HALVES` stores that many halves and then runs three functions, each [`TIMES`] operations of one kind,
-//! through the engine on a real disk. `bench/instructions/run` has callgrind count what happens inside of them: exact
+//! `instructions HALVES` stores that many halves and then runs a function for each kind, [`TIMES`] operations, through
+//! door and engine on a real disk. `bench/instructions/run` has callgrind count what happens inside of them: exact
 //! figures, whatever else the machine is doing.
 
-use std::collections::HashMap;
+mod frames;
+mod house;
+
 use std::hint::black_box;
 
 use anyhow::{Context, Result, bail, ensure};
-use broker::io::{Answer, End, EndOutcome, Heartbeat, Input, Push, Reply, Request, Send, SessionId, Settled};
-use broker::{BrokerConfig, Limits};
-use engine::{Behind, Durability, Engine, EngineConfig, Retention, Sink, Syncing};
-use message::entry::{Outcome, TopicConfig};
-use message::{CommitLogOffset, QueueOffset, Timestamp};
-use store::directory::DataDirectory;
-use store::log::LogConfig;
+use frames::Named;
+use house::House;
+use protocol::request::send::SendAnswer;
+use protocol::request::transaction::{CheckTransactionState, Decision};
 
-/// Operations of each kind.
-const TIMES: usize = 2_000;
+/// Operations of each kind, and messages pulled.
+const TIMES: usize = 2_048;
 /// Operations in a turn: as many as arrive together under load.
-const TOGETHER: usize = 20;
-
-const SESSION: SessionId = SessionId(1);
-const BODY: [u8; 1024] = [b'x'; 1024];
+const TOGETHER: usize = 32;
+/// Queues of the topic.
+const QUEUES: usize = 8;
 
 fn main() -> Result<()> {
     let halves: usize = match std::env::args().nth(1).map(|text| text.parse()) {
@@ -31,238 +30,169 @@ fn main() -> Result<()> {
     };
     let directory = tempfile::tempdir().context("cannot make a directory for the log")?;
     let mut house = House::new(directory.path())?;
-    house.halves(halves, "CHECK_IMMUNITY_TIME_IN_SECONDS\u{1}86400\u{2}")?;
+    store_halves(&mut house, 0..halves, "CHECK_IMMUNITY_TIME_IN_SECONDS\u{1}86400\u{2}")?;
     // Everything measured happens once before, so that what grows only once is there.
-    sends(&mut house)?;
-    let named = house.halves(TIMES, "")?;
-    decisions(&mut house, &named)?;
-
-    measured_sends(&mut house)?;
-    let named = house.halves(TIMES, "")?;
-    measured_decisions(&mut house, &named)?;
-    house.halves(TIMES, "")?;
-    house.now = house.now.plus_ms(5_900);
-    measured_checks(&mut house)?;
+    for measured in [false, true] {
+        let first = halves + if measured { 4 * TIMES } else { 0 };
+        run_all(&mut house, first, measured)?;
+    }
     Ok(())
 }
 
-/// The functions callgrind looks for: each is called once.
+/// All kinds in turn; only of the functions called `measured_` does anybody count the instructions.
+fn run_all(house: &mut House, first: usize, measured: bool) -> Result<()> {
+    let now = house.now;
+    let sends: Vec<_> = (first..first + TIMES).map(|number| frames::send(number, now, "")).collect();
+    if measured { measured_sends(house, &sends) } else { together(house, &sends) }?;
+    answered(house)?;
+
+    let halves: Vec<_> = (first..first + TIMES).map(|number| frames::half(number, now, "")).collect();
+    if measured { measured_halves(house, &halves) } else { together(house, &halves) }?;
+    let named = named(house)?;
+
+    let decisions: Vec<_> = named.iter().map(|half| frames::end(half, Decision::Commit, false)).collect();
+    if measured { measured_decisions(house, &decisions) } else { together(house, &decisions) }?;
+    answered(house)?;
+
+    // From the front of the queues, a round for each time this is run.
+    let skipped = if measured { TIMES / QUEUES } else { 0 };
+    let pulls: Vec<_> = (0..TIMES / 32).map(|turn| frames::pull(turn % QUEUES, skipped + turn / QUEUES * 32)).collect();
+    if measured { measured_pulls(house, &pulls) } else { together(house, &pulls) }?;
+    pulled(house)?;
+
+    store_halves(house, first..first + TIMES, "CHECK_IMMUNITY_TIME_IN_SECONDS\u{1}6\u{2}")?;
+    house.now = house.now.plus_ms(5_900);
+    if measured { measured_checks(house) } else { checks(house) }
+}
+
+/// The functions callgrind looks for: each is called once. What is in the black boxes keeps the compiler from making one
+/// function of those that do the same.
 #[inline(never)]
-fn measured_sends(house: &mut House) -> Result<()> {
-    black_box(sends(house))
+fn measured_sends(house: &mut House, frames: &[Vec<u8>]) -> Result<()> {
+    black_box("sends");
+    together(house, frames)
 }
 
 #[inline(never)]
-fn measured_decisions(house: &mut House, named: &[Named]) -> Result<()> {
-    black_box(decisions(house, named))
+fn measured_halves(house: &mut House, frames: &[Vec<u8>]) -> Result<()> {
+    black_box("halves");
+    together(house, frames)
+}
+
+#[inline(never)]
+fn measured_decisions(house: &mut House, frames: &[Vec<u8>]) -> Result<()> {
+    black_box("decisions");
+    together(house, frames)
+}
+
+#[inline(never)]
+fn measured_pulls(house: &mut House, frames: &[Vec<u8>]) -> Result<()> {
+    black_box("pulls");
+    together(house, frames)
 }
 
 #[inline(never)]
 fn measured_checks(house: &mut House) -> Result<()> {
-    black_box(checks(house))
+    black_box("checks");
+    checks(house)
 }
 
-fn sends(house: &mut House) -> Result<()> {
-    for turn in 0..TIMES / TOGETHER {
-        for number in 0..TOGETHER {
-            house.send(&format!("UNIQ_KEY\u{1}{:032x}\u{2}", turn * TOGETHER + number));
+fn together(house: &mut House, frames: &[Vec<u8>]) -> Result<()> {
+    for some in frames.chunks(TOGETHER) {
+        for frame in some {
+            house.request(frame)?;
         }
         house.turn()?;
-        ensure!(house.answers.sent.len() == TOGETHER, "sends were not answered");
-        house.answers.sent.clear();
     }
     Ok(())
 }
 
-fn decisions(house: &mut House, named: &[Named]) -> Result<()> {
-    for halves in named.chunks(TOGETHER) {
-        for half in halves {
-            house.decide(half, EndOutcome::Decided(Outcome::Commit), false);
-        }
-        house.turn()?;
-        ensure!(house.answers.decided == halves.len(), "decisions were not taken");
-        house.answers.decided = 0;
-    }
-    Ok(())
-}
-
-/// Lets the time of the first checks come, and answers each "unknown", which is recorded.
+/// Lets the time of the first checks come, and answers each "unknown", which is recorded. The producer's own reading and
+/// writing is counted as well.
 fn checks(house: &mut House) -> Result<()> {
-    let mut answered = 0;
+    let mut checked = 0;
     for _ in 0..20 {
         house.now = house.now.plus_ms(20);
         loop {
             house.turn()?;
-            if house.answers.checks.is_empty() {
+            let mut answers = Vec::new();
+            frames::hear(&house.said, |header, _| {
+                if !header.is_response() {
+                    let check = CheckTransactionState::decode(&header.fields)?;
+                    let named = Named { half: check.commit_log_offset, sequence: check.tran_state_table_offset };
+                    answers.push(frames::end(&named, Decision::Unknown, true));
+                }
+                Ok(())
+            })?;
+            house.said.clear();
+            if answers.is_empty() {
                 break;
             }
-            for named in std::mem::take(&mut house.answers.checks) {
-                house.decide(&named, EndOutcome::Unknown, true);
-                answered += 1;
-            }
+            checked += answers.len();
+            answers.iter().try_for_each(|answer| house.request(answer))?;
         }
     }
-    ensure!(answered == TIMES, "{answered} checks were made, {TIMES} were due");
+    ensure!(checked == TIMES, "{checked} checks were made, {TIMES} were due");
     Ok(())
 }
 
-/// A half as its producer names it.
-#[derive(Clone, Copy)]
-struct Named {
-    half: i64,
-    sequence: i64,
+/// All that was asked was done.
+fn answered(house: &mut House) -> Result<()> {
+    let mut answers = 0;
+    frames::hear(&house.said, |header, _| {
+        ensure!(header.code == 0, "answered {}: {:?}", header.code, header.remark);
+        answers += 1;
+        Ok(())
+    })?;
+    ensure!(answers == TIMES, "{answers} answers to {TIMES} requests");
+    house.said.clear();
+    Ok(())
 }
 
-struct House {
-    engine: Engine,
-    now: Timestamp,
-    token: u64,
-    keys: usize,
-    answers: Answers,
-}
-
-#[derive(Default)]
-struct Answers {
-    sent: HashMap<u64, (CommitLogOffset, QueueOffset)>,
-    decided: usize,
-    checks: Vec<Named>,
-    failure: Option<String>,
-}
-
-impl Sink for Answers {
-    fn answer(&mut self, _behind: Behind<'_>, reply: Reply, answer: Answer) {
-        match answer {
-            Answer::Sent(sent) => {
-                self.sent.insert(reply.token, (sent.at, sent.queue_offset));
-            }
-            Answer::Settled(Settled::Decided) => self.decided += 1,
-            Answer::Refused(refusal) => self.failure = Some(refusal.to_string()),
-            _ => {}
-        }
-    }
-    fn push(&mut self, _session: SessionId, push: Push) -> bool {
-        if let Push::Check(check) = push {
-            self.checks.push(Named { half: check.half.signed(), sequence: check.sequence.signed() });
-        }
-        true
-    }
-    fn takes_more(&self, _session: SessionId) -> bool {
-        true
-    }
-    fn topic_changed(&mut self, _topic: TopicConfig) {}
-    fn topic_gone(&mut self, _topic: &str) {}
-    fn key_value_changed(&mut self, _namespace: &str, _key: &str, _value: Option<&str>) {}
-    fn warn(&mut self, text: String) {
-        self.failure = Some(text);
-    }
-}
-
-impl House {
-    fn new(directory: &std::path::Path) -> Result<Self> {
-        let disk = DataDirectory::open(directory)?.disk();
-        let now = Timestamp::from_millis(1_700_000_000_000);
-        let config = EngineConfig {
-            broker: BrokerConfig {
-                broker_name: "tandem".into(),
-                cluster_name: "DefaultCluster".into(),
-                store_host: "127.0.0.1:10911".parse()?,
-                auto_create_topics: true,
-                default_queues: 8,
-                auto_create_groups: true,
-                retry_max: 16,
-                checks: Default::default(),
-                limits: Limits::default(),
-            },
-            log: LogConfig { segment_size: 256 << 20, ..LogConfig::default() },
-            durability: Durability::Disk,
-            syncing: Syncing::Inline,
-            memory_sync_ms: 500,
-            lazy_ms: 500,
-            // Snapshots are made beside: they are no cost of the operation that happened to come before.
-            snapshot_every: 1 << 40,
-            retention: Retention { age_ms: 72 * 3_600_000, size: None },
-            index: Default::default(),
-        };
-        let (mut engine, _) = Engine::open(disk, config, now)?;
-        let (broker, out) = engine.broker_mut();
-        broker.bootstrap(out);
-        engine.handle(now, Input::Opened { session: SESSION, peer: "127.0.0.1:50000".parse()? });
-        let mut house = House { engine, now, token: 0, keys: 0, answers: Answers::default() };
-        let beat =
-            Heartbeat { client: "p", language: "JAVA", version: 513, producers: vec!["payers"], consumers: Vec::new() };
-        house.ask(Request::Heartbeat(beat));
-        house.turn()?;
-        Ok(house)
-    }
-
-    fn ask(&mut self, request: Request<'_>) -> u64 {
-        self.token += 1;
-        let reply = Some(Reply { session: SESSION, token: self.token });
-        self.engine.handle(self.now, Input::Request { session: SESSION, reply, request });
-        self.token
-    }
-
-    fn turn(&mut self) -> Result<()> {
-        self.engine.begin_turn(self.now);
-        self.engine.settle(self.now, &mut self.answers)?;
-        if let Some(failure) = self.answers.failure.take() {
-            bail!("{failure}");
-        }
-        while let Some(job) = self.engine.next_job(self.now) {
-            self.engine.done(self.now, job.run(), &mut self.answers)?;
+/// What was asked for was found.
+fn pulled(house: &mut House) -> Result<()> {
+    let mut records = 0;
+    frames::hear(&house.said, |header, body| {
+        ensure!(header.code == 0, "answered {}: {:?}", header.code, header.remark);
+        let mut rest = body;
+        while !rest.is_empty() {
+            rest = &rest[message::record::Record::parse(rest)?.bytes().len()..];
+            records += 1;
         }
         Ok(())
-    }
+    })?;
+    ensure!(records == TIMES, "{records} messages were pulled instead of {TIMES}");
+    house.said.clear();
+    Ok(())
+}
 
-    fn send(&mut self, properties: &str) -> u64 {
-        self.ask(Request::Send(Send {
-            group: "payers",
-            topic: "orders",
-            default_topic: "TBW102",
-            default_queues: 8,
-            queue: (self.token % 8) as i32,
-            sys_flag: 0,
-            born_timestamp: self.now,
-            born_host: "127.0.0.1:50000".parse().expect("an address"),
-            flag: 0,
-            properties,
-            reconsume_times: 0,
-            max_reconsume_times: None,
-            body: &BODY,
-        }))
-    }
+/// How the halves that were stored are to be named in a decision, in the order in which they were sent.
+fn named(house: &mut House) -> Result<Vec<Named>> {
+    let mut named = Vec::new();
+    frames::hear(&house.said, |header, _| {
+        ensure!(header.code == 0, "answered {}: {:?}", header.code, header.remark);
+        let answer = SendAnswer::decode(&header.fields)?;
+        let half = answer.msg_id.get(answer.msg_id.len().saturating_sub(16)..).unwrap_or_default();
+        named.push(Named { half: i64::from_str_radix(half, 16)?, sequence: answer.queue_offset });
+        Ok(())
+    })?;
+    house.said.clear();
+    Ok(named)
+}
 
-    /// Stores halves, and returns how they are named, in the order in which they were sent.
-    fn halves(&mut self, count: usize, properties: &str) -> Result<Vec<Named>> {
-        let mut named = Vec::with_capacity(count);
-        let numbers: Vec<usize> = (0..count).collect();
-        for together in numbers.chunks(TOGETHER) {
-            let mut tokens = Vec::with_capacity(TOGETHER);
-            for _ in together {
-                self.keys += 1;
-                let key = self.keys;
-                let text =
-                    format!("TRAN_MSG\u{1}true\u{2}PGROUP\u{1}payers\u{2}UNIQ_KEY\u{1}{key:032X}\u{2}{properties}");
-                tokens.push(self.send(&text));
-            }
-            self.turn()?;
-            for token in tokens {
-                let (half, sequence) = self.answers.sent.remove(&token).context("a half was not answered")?;
-                named.push(Named { half: half.signed(), sequence: sequence.signed() });
-            }
+/// Stores halves that stay undecided.
+fn store_halves(house: &mut House, numbers: std::ops::Range<usize>, properties: &str) -> Result<()> {
+    let count = numbers.len();
+    let mut stored = 0;
+    for number in numbers {
+        house.request(&frames::half(number, house.now, properties))?;
+        if number % TOGETHER == 0 {
+            house.turn()?;
+            stored += named(house)?.len();
         }
-        Ok(named)
     }
-
-    fn decide(&mut self, named: &Named, outcome: EndOutcome, from_check: bool) {
-        self.ask(Request::End(End {
-            group: "payers",
-            half: named.half,
-            sequence: named.sequence,
-            unique_key: "",
-            outcome,
-            from_check,
-            remark: "",
-        }));
-    }
+    house.turn()?;
+    stored += named(house)?.len();
+    ensure!(stored == count, "{stored} of {count} halves were stored");
+    Ok(())
 }

@@ -142,7 +142,7 @@ impl Report {
         let broker = self.broker.map(|cost| {
             json!({
                 "cpu_us_per_operation": self.per_operation(cost.cpu.as_secs_f64() * 1e6),
-                "device_bytes_per_operation": self.per_operation(cost.device_bytes as f64),
+                "device_bytes_per_operation": cost.device_bytes.map(|bytes| self.per_operation(bytes as f64)),
                 "resident_bytes": cost.resident,
             })
         });
@@ -187,13 +187,11 @@ impl fmt::Display for Report {
             writeln!(f, "sent→read  {delivery}")?;
         }
         if let Some(cost) = &self.broker {
-            writeln!(
-                f,
-                "broker     {:.1} us CPU and {:.0} bytes to the device for each, {:.0} MB resident",
-                self.per_operation(cost.cpu.as_secs_f64() * 1e6),
-                self.per_operation(cost.device_bytes as f64),
-                cost.resident as f64 / 1e6,
-            )?;
+            write!(f, "broker     {:.1} us CPU for each", self.per_operation(cost.cpu.as_secs_f64() * 1e6))?;
+            if let Some(bytes) = cost.device_bytes {
+                write!(f, ", {:.0} bytes to the device", self.per_operation(bytes as f64))?;
+            }
+            writeln!(f, ", {:.0} MB resident", cost.resident as f64 / 1e6)?;
         }
         write!(f, "this load  {:.1} us CPU for each", self.per_operation(self.own_cpu.as_secs_f64() * 1e6))?;
         if let Some(others) = self.others.filter(|others| *others > OTHERS_MAX) {

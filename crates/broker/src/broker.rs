@@ -1,6 +1,7 @@
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::sync::Arc;
 
+use foldhash::HashMap;
 use message::entry::GroupConfig;
 use message::{CommitLogOffset, QueueOffset, Timestamp};
 use transaction::Checker;
@@ -80,7 +81,7 @@ impl Broker {
             next_half: state.next_half,
             next_scheduled: state.next_scheduled,
             pending: VecDeque::new(),
-            deciding: HashMap::new(),
+            deciding: HashMap::default(),
             delivering: HashSet::new(),
             carrying: HashSet::new(),
             sessions: Sessions::default(),
@@ -89,7 +90,7 @@ impl Broker {
             held: HeldPulls::default(),
             checker,
             check_commands: Vec::new(),
-            checks_in_flight: HashMap::new(),
+            checks_in_flight: HashMap::default(),
             reads: Reads::default(),
             counters: Counters::default(),
             watch: Watch::default(),

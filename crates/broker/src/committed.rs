@@ -1,12 +1,12 @@
 //! What came of proposals: applied and answered, or lost.
 
+use message::CommitLogOffset;
 use message::batch::Sealed;
 use message::record::Record;
-use message::{CommitLogOffset, QueueOffset, properties};
 
 use crate::Broker;
-use crate::io::{Answer, Output, Outputs, Refusal, Reply, Sent};
-use crate::pending::Pending;
+use crate::io::{Answer, Output, Outputs, Refusal, Sent};
+use crate::pending::{Pending, Sender};
 use crate::state::{Applied, Visible};
 
 impl Broker {
@@ -42,17 +42,18 @@ impl Broker {
                     .or_default()
                     .add(visible.count, payload.len() as u64);
                 match pending {
-                    Pending::Send(Some(reply)) => self.sent(reply, &visible, payload, out),
-                    Pending::Reply { reply, session, push } => {
-                        if let Some(reply) = reply {
-                            self.sent(reply, &visible, payload, out);
+                    Pending::Send(Some(sender)) => self.sent(sender, &visible, out),
+                    Pending::Reply { sender, session, push } => {
+                        if let Some(sender) = sender {
+                            self.sent(sender, &visible, out);
                         }
                         let id = self.next_push();
                         out.list.push(Output::Push(id, session, *push));
                     }
-                    Pending::Batch(Some(reply)) => {
-                        let answer = batch_answer(visible.queue, visible.first, visible.at, payload);
-                        out.list.push(Output::Answer(reply, answer));
+                    Pending::Batch(Some(Sender { reply, unique_key })) => {
+                        let records = records_of(visible.at, payload);
+                        let first = sent(&visible, unique_key);
+                        out.list.push(Output::Answer(reply, Answer::SentBatch { first, records }));
                     }
                     Pending::Deliver(source) => {
                         self.delivering.remove(&source);
@@ -60,17 +61,12 @@ impl Broker {
                     Pending::Done(reply) => self.done(reply, out),
                     _ => {}
                 }
-                self.wake(&visible, out);
+                self.wake(&visible, payload, out);
             }
             Applied::Scheduled { sequence, .. } => match pending {
-                Pending::Send(Some(reply)) => {
-                    let record = scheduled_record(payload);
-                    let sent = Sent {
-                        queue: record.as_ref().map_or(0, Record::queue_id),
-                        queue_offset: sequence,
-                        at,
-                        unique_key: record.and_then(|r| r.property(properties::UNIQ_KEY)).unwrap_or("").to_owned(),
-                    };
+                Pending::Send(Some(Sender { reply, unique_key })) => {
+                    let queue = scheduled_record(payload).map_or(0, |record| record.queue_id());
+                    let sent = Sent { queue, queue_offset: sequence, at, unique_key };
                     out.list.push(Output::Answer(reply, Answer::Sent(sent)));
                 }
                 Pending::Done(reply) => self.done(reply, out),
@@ -85,7 +81,7 @@ impl Broker {
                     self.counters.stored.add(1, u64::from(record_len));
                     let by_topic = self.counters.by_topic.entry(visible.topic.clone()).or_default();
                     by_topic.add(1, u64::from(record_len));
-                    self.wake(&visible, out);
+                    self.wake(&visible, payload, out);
                 }
             }
             Applied::Checked => {}
@@ -137,14 +133,8 @@ impl Broker {
         }
     }
 
-    fn sent(&mut self, reply: Reply, visible: &Visible, payload: &[u8], out: &mut Outputs) {
-        let sent = Sent {
-            queue: visible.queue,
-            queue_offset: visible.first,
-            at: visible.at,
-            unique_key: unique_key_of(payload),
-        };
-        out.list.push(Output::Answer(reply, Answer::Sent(sent)));
+    fn sent(&mut self, sender: Sender, visible: &Visible, out: &mut Outputs) {
+        out.list.push(Output::Answer(sender.reply, Answer::Sent(sent(visible, sender.unique_key))));
     }
 
     fn pending_done(&mut self, pending: Pending, out: &mut Outputs) {
@@ -166,12 +156,15 @@ impl Broker {
                     self.refuse(Some(reply), Refusal::Conflict(why.to_owned()), out);
                 }
             }
-            Pending::Send(reply)
-            | Pending::Batch(reply)
-            | Pending::Reply { reply, .. }
-            | Pending::Half { reply, .. }
-            | Pending::Reset { reply, .. }
-            | Pending::Done(reply) => self.refuse(reply, Refusal::Conflict(why.to_owned()), out),
+            Pending::Send(sender)
+            | Pending::Batch(sender)
+            | Pending::Reply { sender, .. }
+            | Pending::Half { sender, .. } => {
+                self.refuse(sender.map(|sender| sender.reply), Refusal::Conflict(why.to_owned()), out);
+            }
+            Pending::Reset { reply, .. } | Pending::Done(reply) => {
+                self.refuse(reply, Refusal::Conflict(why.to_owned()), out);
+            }
         }
     }
 
@@ -198,12 +191,15 @@ impl Broker {
                         self.refuse(Some(reply), Refusal::Unavailable(reason.to_owned()), out);
                     }
                 }
-                Pending::Send(reply)
-                | Pending::Batch(reply)
-                | Pending::Reply { reply, .. }
-                | Pending::Half { reply, .. }
-                | Pending::Reset { reply, .. }
-                | Pending::Done(reply) => self.refuse(reply, Refusal::Unavailable(reason.to_owned()), out),
+                Pending::Send(sender)
+                | Pending::Batch(sender)
+                | Pending::Reply { sender, .. }
+                | Pending::Half { sender, .. } => {
+                    self.refuse(sender.map(|sender| sender.reply), Refusal::Unavailable(reason.to_owned()), out);
+                }
+                Pending::Reset { reply, .. } | Pending::Done(reply) => {
+                    self.refuse(reply, Refusal::Unavailable(reason.to_owned()), out);
+                }
             }
         }
         self.topics.reset(&self.state.topics);
@@ -222,16 +218,15 @@ fn scheduled_record(payload: &[u8]) -> Option<Record<'_>> {
     }
 }
 
-/// The unique id of the first record of an entry of messages.
-fn unique_key_of(payload: &[u8]) -> String {
-    // The kind is one byte; it was decoded when the entry was applied.
-    let record = payload.get(1..).and_then(|records| Record::parse(records).ok());
-    record.and_then(|record| record.property(properties::UNIQ_KEY)).unwrap_or_default().to_owned()
+/// What the sender of a message, or of the first of several, is told.
+fn sent(visible: &Visible, unique_key: String) -> Sent {
+    Sent { queue: visible.queue, queue_offset: visible.first, at: visible.at, unique_key }
 }
 
-/// What the sender of a batch is told: the place of each record.
-fn batch_answer(queue: u32, first: QueueOffset, at: CommitLogOffset, payload: &[u8]) -> Answer {
+/// The place of each record of an entry of messages; the first is at `at`.
+fn records_of(at: CommitLogOffset, payload: &[u8]) -> Vec<CommitLogOffset> {
     let mut records = Vec::new();
+    // The kind is one byte; it was decoded when the entry was applied.
     let mut rest = payload.get(1..).unwrap_or_default();
     let mut next = at;
     while let Ok(record) = Record::parse(rest) {
@@ -240,5 +235,5 @@ fn batch_answer(queue: u32, first: QueueOffset, at: CommitLogOffset, payload: &[
         next = next.plus(len as u64);
         rest = &rest[len..];
     }
-    Answer::SentBatch { first: Sent { queue, queue_offset: first, at, unique_key: unique_key_of(payload) }, records }
+    records
 }

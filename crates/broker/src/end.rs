@@ -11,7 +11,7 @@ use crate::io::{
     Answer, End, EndOutcome, HalfEntries, Output, Outputs, ReadOutcome, ReadRequest, RecordAt, Refusal, Reply, Sent,
     SessionId, Settled,
 };
-use crate::pending::{Deciding, Pending};
+use crate::pending::{Deciding, Pending, Sender};
 use crate::reads::{DecideWork, Purpose, SettleWork};
 
 impl Broker {
@@ -151,19 +151,14 @@ impl Broker {
             true => self.counters.halves_repeated += 1,
             false => self.counters.halves += 1,
         }
-        let Pending::Half { reply, session, .. } = pending else { return };
+        let Pending::Half { sender, session, .. } = pending else { return };
         let Ok(Entry::Half(Half { record, group, immunity_ms, .. })) = Entry::decode(payload) else { return };
         let stored_at = self.state.ledger.get(half).map_or(self.now, |half| half.stored_at());
         let session = Some(name(session)).filter(|_| self.sessions.get(session).is_some());
         self.check_step(Event::HalfStored { half, group, session, stored_at, immunity_ms }, out);
-        let Some(reply) = reply else { return };
+        let Some(Sender { reply, unique_key }) = sender else { return };
         let Ok(record) = Record::parse(record) else { return };
-        let sent = Sent {
-            queue: record.queue_id(),
-            queue_offset: sequence,
-            at: half,
-            unique_key: record.property(properties::UNIQ_KEY).unwrap_or_default().to_owned(),
-        };
+        let sent = Sent { queue: record.queue_id(), queue_offset: sequence, at: half, unique_key };
         out.list.push(Output::Answer(reply, Answer::Sent(sent)));
     }
 

@@ -1,5 +1,6 @@
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 
+use foldhash::HashMap;
 use message::Timestamp;
 
 use crate::io::{PullRead, Reply, SessionId};

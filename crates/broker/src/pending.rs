@@ -12,14 +12,14 @@ pub(crate) enum Pending {
     /// Nobody waits.
     Nobody,
     /// A sender.
-    Send(Option<Reply>),
+    Send(Option<Sender>),
     /// The sender of a batch.
-    Batch(Option<Reply>),
+    Batch(Option<Sender>),
     /// The sender of a reply (request-reply), and the client that waits for it: told once it is stored.
-    Reply { reply: Option<Reply>, session: SessionId, push: Box<Push> },
+    Reply { sender: Option<Sender>, session: SessionId, push: Box<Push> },
     /// The sender of a half.
     Half {
-        reply: Option<Reply>,
+        sender: Option<Sender>,
         session: SessionId,
         /// Its topic, which must not be deleted meanwhile.
         topic: Arc<str>,
@@ -38,6 +38,15 @@ pub(crate) enum Pending {
     Reset { reply: Option<Reply>, resets: Vec<Reset>, pushes: Vec<(SessionId, Push)> },
     /// Somebody who only wants to know that it is done.
     Done(Option<Reply>),
+}
+
+/// Somebody who waits to hear that a message is stored.
+#[derive(Debug)]
+pub(crate) struct Sender {
+    /// The way back.
+    pub reply: Reply,
+    /// The id of the message, or of the first of several: part of the answer.
+    pub unique_key: String,
 }
 
 /// A decision that is on its way to the log, and those who wait to hear of it.

@@ -11,7 +11,7 @@ use crate::io::{
     Reply, TagFilter,
 };
 use crate::reads::Purpose;
-use crate::state::Visible;
+use crate::state::{Visible, tags_code_of_first};
 
 /// Longest a pull is held, whatever the client asks for.
 const HOLD_MS_MAX: u64 = 60_000;
@@ -166,18 +166,19 @@ impl Broker {
     }
 
     /// Reads again for those who wait for this queue and may want what became visible.
-    pub(crate) fn wake(&mut self, visible: &Visible, out: &mut Outputs) {
+    pub(crate) fn wake(&mut self, visible: &Visible, payload: &[u8], out: &mut Outputs) {
         let Some(view) = self.topics.get_mut(&visible.topic) else { return };
         let lane = view.lane(visible.queue);
         if lane.held.is_empty() {
             return;
         }
         let waiting = std::mem::take(&mut lane.held);
+        let tags_code = visible.tags_code.unwrap_or_else(|| tags_code_of_first(payload));
         let mut still = BTreeSet::new();
         for id in waiting {
             match self.held.get(id) {
                 // The hash stands for the first message only: after a batch everybody looks.
-                Some(pull) if visible.count > 1 || pull.read.filter.matches(visible.tags_code) => {
+                Some(pull) if visible.count > 1 || pull.read.filter.matches(tags_code) => {
                     if let Some(pull) = self.held.take(id) {
                         self.read_for(pull, true, out);
                     }

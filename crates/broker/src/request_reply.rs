@@ -3,8 +3,8 @@
 use message::properties::{self, PROPERTIES_LEN_MAX};
 
 use crate::Broker;
-use crate::io::{Push, Reply, Send};
-use crate::pending::Pending;
+use crate::io::{Push, Send};
+use crate::pending::{Pending, Sender};
 
 /// How the topics end that replies are sent to: one per cluster, `<cluster>_REPLY_TOPIC`.
 const REPLY_TOPIC_END: &str = "_REPLY_TOPIC";
@@ -12,7 +12,7 @@ const REPLY_TOPIC_END: &str = "_REPLY_TOPIC";
 impl Broker {
     /// What waits for a reply to be stored: its sender, and the client that made the request, if it is connected. It is
     /// told once the reply is stored, like everybody else.
-    pub(crate) fn reply_waited_for(&mut self, reply: Option<Reply>, send: &Send<'_>) -> Option<Pending> {
+    pub(crate) fn reply_waited_for(&mut self, sender: &mut Option<Sender>, send: &Send<'_>) -> Option<Pending> {
         if !send.topic.ends_with(REPLY_TOPIC_END) {
             return None;
         }
@@ -25,6 +25,6 @@ impl Broker {
         let mut record = Vec::new();
         self.record(send, send.queue.max(0) as u32, send.flag, &text, send.body).encode(&mut record);
         let push = Box::new(Push::Reply { record, group: send.group.to_owned() });
-        Some(Pending::Reply { reply, session, push })
+        Some(Pending::Reply { sender: sender.take(), session, push })
     }
 }

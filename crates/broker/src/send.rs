@@ -8,7 +8,7 @@ use message::{QueueOffset, Timestamp, sys_flag};
 
 use crate::Broker;
 use crate::io::{Answer, Batch, Output, Outputs, Refusal, Reply, Send, SessionId};
-use crate::pending::Pending;
+use crate::pending::{Pending, Sender};
 use crate::wishes::{NOT_STORED, Wishes};
 
 /// The region name in records; consumers copy it into trace records.
@@ -56,14 +56,15 @@ impl Broker {
         };
         self.check_body(send.body)?;
         let queue = self.target(send, out)?;
-        let stored = self.stored_properties(send.properties, &wishes)?;
+        let (stored, unique_key) = self.stored_properties(send.properties, &wishes)?;
+        let mut sender = reply.map(|reply| Sender { reply, unique_key });
         if half {
-            return self.propose_half(session, reply, send, queue, &wishes, delay, &stored, out);
+            return self.propose_half(session, sender, send, queue, &wishes, delay, &stored, out);
         }
         match delay.deliver_at(self.now) {
-            Some(deliver_at) => self.propose_scheduled(reply, send, queue, deliver_at, &stored, out),
+            Some(deliver_at) => self.propose_scheduled(sender, send, queue, deliver_at, &stored, out),
             None => {
-                let pending = self.reply_waited_for(reply, send).unwrap_or(Pending::Send(reply));
+                let pending = self.reply_waited_for(&mut sender, send).unwrap_or(Pending::Send(sender));
                 self.propose_messages(pending, send, queue, &[(send.flag, &stored, send.body)], out);
                 Ok(())
             }
@@ -99,6 +100,7 @@ impl Broker {
             )));
         }
         let mut parts = Vec::with_capacity(batch.parts.len());
+        let mut first_key = None;
         for (flag, text, body) in &batch.parts {
             let wishes = Wishes::of(text);
             if wishes.transactional {
@@ -108,12 +110,15 @@ impl Broker {
                 return Err(Refusal::MessageIllegal("a batch cannot hold a delayed message: send it by itself".into()));
             }
             self.check_body(body)?;
-            parts.push((*flag, self.stored_properties(text, &wishes)?, *body));
+            let (stored, unique_key) = self.stored_properties(text, &wishes)?;
+            first_key.get_or_insert(unique_key);
+            parts.push((*flag, stored, *body));
         }
         let queue = self.target(&batch.head, out)?;
         let parts: Vec<(i32, &str, &[u8])> =
             parts.iter().map(|(flag, text, body)| (*flag, text.as_str(), *body)).collect();
-        let pending = if parts.len() == 1 { Pending::Send(reply) } else { Pending::Batch(reply) };
+        let sender = reply.map(|reply| Sender { reply, unique_key: first_key.unwrap_or_default() });
+        let pending = if parts.len() == 1 { Pending::Send(sender) } else { Pending::Batch(sender) };
         self.propose_messages(pending, &batch.head, queue, &parts, out);
         Ok(())
     }
@@ -212,8 +217,8 @@ impl Broker {
         self.propose_topic(config, Pending::Nobody, out)
     }
 
-    /// The properties as they are stored: wishes taken out, what consumers expect put in.
-    fn stored_properties(&mut self, text: &str, wishes: &Wishes<'_>) -> Result<String, Refusal> {
+    /// The properties as they are stored, wishes taken out, what consumers expect put in; and the id of the message.
+    fn stored_properties(&mut self, text: &str, wishes: &Wishes<'_>) -> Result<(String, String), Refusal> {
         let mut stored = String::with_capacity(text.len() + 128);
         if wishes.dropped {
             properties::copy_without(text, &NOT_STORED, &mut stored);
@@ -229,17 +234,21 @@ impl Broker {
         if !wishes.has_cluster {
             properties::push(&mut stored, properties::CLUSTER, &self.config.cluster_name);
         }
-        if wishes.unique_key.is_none() {
-            let key = self.unique_keys.next(self.now);
-            properties::push(&mut stored, properties::UNIQ_KEY, &key);
-        }
+        let unique_key = wishes.unique_key.map_or_else(
+            || {
+                let key = self.unique_keys.next(self.now);
+                properties::push(&mut stored, properties::UNIQ_KEY, &key);
+                key
+            },
+            str::to_owned,
+        );
         if stored.len() > PROPERTIES_LEN_MAX {
             return Err(Refusal::MessageIllegal(format!(
                 "the properties have {} bytes; at most {PROPERTIES_LEN_MAX} are allowed",
                 stored.len()
             )));
         }
-        Ok(stored)
+        Ok((stored, unique_key))
     }
 
     pub(crate) fn record<'a>(
@@ -292,7 +301,7 @@ impl Broker {
 
     fn propose_scheduled(
         &mut self,
-        reply: Option<Reply>,
+        sender: Option<Sender>,
         send: &Send<'_>,
         queue: u32,
         deliver_at: Timestamp,
@@ -303,7 +312,7 @@ impl Broker {
         let sequence = self.next_scheduled;
         self.next_scheduled = sequence.plus(1);
         let record = self.record(send, queue, send.flag, properties, send.body);
-        self.propose(out, Pending::Send(reply), true, |payload| {
+        self.propose(out, Pending::Send(sender), true, |payload| {
             entry::Scheduled::head(deliver_at, sequence, payload);
             record.encode(payload);
         });
@@ -332,7 +341,7 @@ impl Broker {
     fn propose_half(
         &mut self,
         session: SessionId,
-        reply: Option<Reply>,
+        sender: Option<Sender>,
         send: &Send<'_>,
         queue: u32,
         wishes: &Wishes<'_>,
@@ -368,7 +377,7 @@ impl Broker {
             record: &[],
         };
         let topic = self.topics.get(send.topic).map(|view| view.name.clone()).unwrap_or_default();
-        let pending = Pending::Half { reply, session, topic };
+        let pending = Pending::Half { sender, session, topic };
         self.propose(out, pending, true, |payload| half.encode_with(&record, payload));
         Ok(())
     }

@@ -1,7 +1,8 @@
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use foldhash::HashMap;
 use message::Timestamp;
 
 use crate::io::{ClientInfo, SessionId};
@@ -46,7 +47,7 @@ impl Sessions {
                 language: empty,
                 version: 0,
                 last_seen: now,
-                producer_groups: HashMap::new(),
+                producer_groups: HashMap::default(),
                 consumer_groups: BTreeSet::new(),
             },
         );

@@ -120,8 +120,9 @@ pub struct Visible {
     pub first: QueueOffset,
     /// How many.
     pub count: u64,
-    /// Hashes of the tags there are.
-    pub tags_code: i32,
+    /// Hash of the tag, 0 without one. `None` of messages whose records are in the entry: it is looked up there when
+    /// somebody wants to know, which is seldom and takes a pass over the properties.
+    pub tags_code: Option<i32>,
     /// Where the first one became visible.
     pub at: CommitLogOffset,
 }
@@ -270,7 +271,7 @@ impl State {
     ) -> Result<Applied, ApplyError> {
         let broken = |source| ApplyError::Record { at, source };
         let first = Record::parse(messages.records).map_err(broken)?;
-        let (mut count, mut rest) = (0, messages.records);
+        let (mut count, mut rest) = (1, &messages.records[first.bytes().len()..]);
         while !rest.is_empty() {
             rest = &rest[Record::parse(rest).map_err(broken)?.bytes().len()..];
             count += 1;
@@ -280,7 +281,7 @@ impl State {
             first.queue_id(),
             first.queue_offset(),
             count,
-            tags_code_of(&first),
+            None,
             at.plus(entry::record_distance(payload, messages.records)),
         ) else {
             return Ok(Applied::Refused("the topic is gone, or the queue is not where the message expected it"));
@@ -383,11 +384,11 @@ impl State {
     fn place(&mut self, at: CommitLogOffset, place: &Place<'_>) -> Result<Option<Visible>, ApplyError> {
         Ok(match place {
             Place::Link { topic, queue_id, queue_offset, tags_code, .. } => {
-                self.topics.advance(topic, *queue_id, *queue_offset, 1, *tags_code, at)
+                self.topics.advance(topic, *queue_id, *queue_offset, 1, Some(*tags_code), at)
             }
             Place::Carry { queue_offset, tags_code, record } => {
                 let record = Record::parse(record).map_err(|source| ApplyError::Record { at, source })?;
-                self.topics.advance(record.topic(), record.queue_id(), *queue_offset, 1, *tags_code, at)
+                self.topics.advance(record.topic(), record.queue_id(), *queue_offset, 1, Some(*tags_code), at)
             }
             Place::Later { .. } | Place::Nowhere => None,
         })
@@ -403,6 +404,14 @@ impl State {
         } else {
             Applied::Refused("the message was decided or delivered before its record was carried")
         }
+    }
+}
+
+/// Hash of the tag of the first message of an entry of messages, 0 without one.
+pub(crate) fn tags_code_of_first(payload: &[u8]) -> i32 {
+    match Entry::decode(payload) {
+        Ok(Entry::Messages(messages)) => Record::parse(messages.records).map_or(0, |record| tags_code_of(&record)),
+        _ => 0,
     }
 }
 

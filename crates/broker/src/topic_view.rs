@@ -1,6 +1,7 @@
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use foldhash::HashMap;
 use message::QueueOffset;
 use message::entry::TopicConfig;
 
@@ -66,7 +67,7 @@ impl TopicViews {
 
     /// Forgets what was on its way: after a proposal was lost. Those who wait go on waiting.
     pub fn reset(&mut self, topics: &Topics) {
-        let mut held: HashMap<(Arc<str>, usize), BTreeSet<HeldId>> = HashMap::new();
+        let mut held: HashMap<(Arc<str>, usize), BTreeSet<HeldId>> = HashMap::default();
         for view in self.by_name.values_mut() {
             for (queue, lane) in view.lanes.iter_mut().enumerate().filter(|(_, lane)| !lane.held.is_empty()) {
                 held.insert((view.name.clone(), queue), std::mem::take(&mut lane.held));

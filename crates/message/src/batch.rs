@@ -137,6 +137,15 @@ impl Batch {
         &self.bytes
     }
 
+    /// Lets `write` see the bytes as [`Batch::seal`] left them with `zeros` zeros behind them.
+    pub fn with_zeros<T>(&mut self, zeros: usize, write: impl FnOnce(&[u8]) -> T) -> T {
+        let framed = self.bytes.len();
+        self.bytes.resize(framed + zeros, 0);
+        let written = write(&self.bytes);
+        self.bytes.truncate(framed);
+        written
+    }
+
     /// The framed bytes as [`Batch::seal`] left them.
     pub fn bytes(&self) -> &[u8] {
         &self.bytes

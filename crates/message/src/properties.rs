@@ -60,30 +60,41 @@ pub const TRANSACTION_ID: &str = "__transactionId__";
 
 /// The pairs of a property string, in order. Items without a key end, and empty values, are skipped as clients do.
 pub fn iter(properties: &str) -> impl Iterator<Item = (&str, &str)> {
-    Pairs { rest: properties }
+    let separators = memchr::memchr2_iter(KEY_END, PAIR_END, properties.as_bytes());
+    Pairs { properties, separators, from: 0 }
 }
 
 struct Pairs<'a> {
-    rest: &'a str,
+    properties: &'a str,
+    /// Those from `from` on.
+    separators: memchr::Memchr2<'a>,
+    from: usize,
 }
 
 impl<'a> Iterator for Pairs<'a> {
     type Item = (&'a str, &'a str);
 
-    // Every message passes here several times. `str::split` took a quarter of all instructions of a send, because it
-    // begins a search of its own for each byte of a word; this takes a tenth.
+    // Every message passes here several times: `str::split` took a quarter of all instructions of a send, because it
+    // begins a search of its own for each byte of a word. One search for both separators goes from end to end.
     fn next(&mut self) -> Option<Self::Item> {
-        while !self.rest.is_empty() {
-            let bytes = self.rest.as_bytes();
-            let key_end = memchr::memchr2(KEY_END, PAIR_END, bytes)?;
-            let pair_end = match bytes[key_end] {
-                PAIR_END => key_end,
-                _ => memchr::memchr(PAIR_END, &bytes[key_end..]).map_or(bytes.len(), |at| key_end + at),
-            };
-            let pair = &self.rest[..pair_end];
-            self.rest = self.rest.get(pair_end + 1..).unwrap_or_default();
-            if key_end > 0 && key_end + 1 < pair_end {
-                return Some((&pair[..key_end], &pair[key_end + 1..]));
+        let bytes = self.properties.as_bytes();
+        while self.from < bytes.len() {
+            let start = self.from;
+            let (mut key_end, mut pair_end) = (None, bytes.len());
+            for at in self.separators.by_ref() {
+                if bytes[at] == PAIR_END {
+                    pair_end = at;
+                    break;
+                }
+                // Of several, the first ends the key; the others are part of the value.
+                key_end.get_or_insert(at);
+            }
+            self.from = pair_end + 1;
+            if let Some(key_end) = key_end
+                && start < key_end
+                && key_end + 1 < pair_end
+            {
+                return Some((&self.properties[start..key_end], &self.properties[key_end + 1..pair_end]));
             }
         }
         None

@@ -6,7 +6,7 @@
 use crate::codes::{RequestCode, ResponseCode};
 use crate::frame::{HEADER_SIZE_LIMIT, PREFIX_SIZE};
 use crate::header::{FLAG_ONEWAY, FLAG_RESPONSE, Language};
-use crate::json::{Object, write_bool, write_int, write_string};
+use crate::json::{write_int, write_string};
 use crate::words::Word as _;
 
 /// The version ordinal we say of ourselves: 5.5.0, whose wire behaviour is our yardstick.
@@ -220,15 +220,7 @@ fn write_prefix(out: &mut [u8], start: usize, header_end: usize, body_size: usiz
 fn write_header(out: &mut Vec<u8>, parts: &Parts<'_>) {
     out.extend_from_slice(b"{\"code\":");
     write_int(out, parts.code.into());
-    let mut present = parts.fields.iter().filter(|(_, value)| *value != FieldValue::Absent).peekable();
-    if present.peek().is_some() {
-        out.extend_from_slice(b",\"extFields\":");
-        let mut fields = Object::begin(out);
-        for (name, value) in present {
-            write_field(fields.member(name), *value);
-        }
-        fields.end();
-    }
+    write_fields(out, parts.fields);
     out.extend_from_slice(b",\"flag\":");
     write_int(out, parts.flag.into());
     out.extend_from_slice(b",\"language\":\"");
@@ -244,20 +236,33 @@ fn write_header(out: &mut Vec<u8>, parts: &Parts<'_>) {
     out.push(b'}');
 }
 
-fn write_field(out: &mut Vec<u8>, value: FieldValue<'_>) {
-    match value {
-        FieldValue::Str(text) => write_string(out, text),
-        FieldValue::Int(number) => {
-            out.push(b'"');
-            write_int(out, number);
-            out.push(b'"');
+/// Writes the member `extFields`, unless there are none. Names of fields are words of the protocol: nothing in them needs
+/// an escape.
+fn write_fields(out: &mut Vec<u8>, fields: &[Field<'_>]) {
+    let mut before: &[u8] = b",\"extFields\":{\"";
+    for (name, value) in fields {
+        if *value == FieldValue::Absent {
+            continue;
         }
-        FieldValue::Bool(truth) => {
-            out.push(b'"');
-            write_bool(out, truth);
-            out.push(b'"');
+        debug_assert!(name.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\'), "{name:?}");
+        out.extend_from_slice(before);
+        before = b",\"";
+        out.extend_from_slice(name.as_bytes());
+        out.extend_from_slice(b"\":");
+        match *value {
+            FieldValue::Str(text) => write_string(out, text),
+            FieldValue::Int(number) => {
+                out.push(b'"');
+                write_int(out, number);
+                out.push(b'"');
+            }
+            FieldValue::Bool(true) => out.extend_from_slice(b"\"true\""),
+            FieldValue::Bool(false) => out.extend_from_slice(b"\"false\""),
+            FieldValue::Absent => {}
         }
-        FieldValue::Absent => unreachable!("absent fields are filtered out"),
+    }
+    if before == b",\"" {
+        out.push(b'}');
     }
 }
 

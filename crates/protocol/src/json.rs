@@ -10,7 +10,7 @@ mod writer;
 pub use reader::{DEPTH_MAX, RawJson, VALUES_MAX, Value, parse};
 pub use writer::{Array, Object, write_bool, write_float, write_int, write_string};
 
-pub(crate) use string::{Scanned, scan_string};
+pub(crate) use string::{Scanned, find_stop, scan_string};
 
 /// Where and why a text is not JSON, not even fastjson's.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

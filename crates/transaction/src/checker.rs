@@ -18,8 +18,7 @@ pub use event::{Command, Event};
 pub use producers::SessionId;
 pub use view::{CheckerView, Stage};
 
-use std::collections::HashMap;
-
+use foldhash::HashMap;
 use message::entry::CheckOutcome;
 use message::{CommitLogOffset, Timestamp};
 
@@ -82,7 +81,7 @@ impl Checker {
             config,
             now,
             halves: Arena::default(),
-            by_half: HashMap::new(),
+            by_half: HashMap::default(),
             wheel: Wheel::new(now),
             producers: Producers::default(),
             fired: Vec::new(),

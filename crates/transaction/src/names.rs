@@ -1,4 +1,4 @@
-use std::collections::HashMap;
+use foldhash::HashMap;
 
 /// Names nobody uses that are kept all the same: most come back with the next half.
 const UNUSED_MAX: usize = 256;

@@ -1,7 +1,7 @@
 use std::borrow::Borrow;
-use std::collections::HashMap;
 use std::sync::Arc;
 
+use foldhash::HashMap;
 use message::entry::TopicConfig;
 use message::{CommitLogOffset, QueueOffset};
 
@@ -98,7 +98,7 @@ impl Topics {
         queue: u32,
         first: QueueOffset,
         count: u64,
-        tags_code: i32,
+        tags_code: Option<i32>,
         at: CommitLogOffset,
     ) -> Option<Visible> {
         let topic = self.by_name.get_mut(topic)?;

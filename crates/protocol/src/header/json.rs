@@ -6,7 +6,7 @@
 use std::str;
 
 use super::{Entry, FIELDS_MAX, HEADER_DEPTH_MAX, Head, HeaderError, Language, Span};
-use crate::json::{JsonError, JsonProblem, Scanned, scan_string};
+use crate::json::{JsonError, JsonProblem, Scanned, find_stop, scan_string};
 use crate::words::Word;
 
 /// Reads a header; spans that are not in the scratch are in the text returned.
@@ -94,10 +94,25 @@ impl Scanner<'_, '_> {
     fn number(&mut self, name: &'static str) -> Result<i32, HeaderError> {
         self.skip_space();
         let at = self.at;
+        if let Some(number) = self.plain_number() {
+            return Ok(number);
+        }
         match self.scalar(1)? {
             Scalar::Nothing => Ok(0),
             Scalar::Text(digits) => self.resolve(digits).parse().map_err(|_| HeaderError::NotANumber { name, at }),
         }
+    }
+
+    /// A number as nearly all are written: one to nine digits. Of anything else nothing is read.
+    fn plain_number(&mut self) -> Option<i32> {
+        const DIGITS_MAX: usize = 9;
+        let rest = self.text.as_bytes().get(self.at..)?;
+        let digits = rest.iter().take(DIGITS_MAX + 1).take_while(|byte| byte.is_ascii_digit()).count();
+        if digits == 0 || digits > DIGITS_MAX || !matches!(rest.get(digits), Some(b',' | b'}')) {
+            return None;
+        }
+        self.at += digits;
+        Some(rest[..digits].iter().fold(0, |number, digit| number * 10 + i32::from(digit - b'0')))
     }
 
     fn language(&mut self) -> Result<Language, JsonError> {
@@ -125,8 +140,12 @@ impl Scanner<'_, '_> {
         self.skip_space();
         let mut more = !self.take(b'}');
         while more {
-            let key = self.key()?;
-            if let Scalar::Text(value) = self.scalar(2)? {
+            let plain = self.plain_field();
+            let (key, value) = match plain {
+                Some(field) => field,
+                None => (self.key()?, self.scalar(2)?),
+            };
+            if let Scalar::Text(value) = value {
                 if self.entries.len() == FIELDS_MAX {
                     return Err(HeaderError::TooManyFields);
                 }
@@ -137,8 +156,40 @@ impl Scanner<'_, '_> {
         Ok(())
     }
 
+    /// A field as nearly all are written: two quoted texts without white space and without escapes. Of anything else
+    /// nothing is read. Spares a send half of what decoding its header costs.
+    #[inline]
+    fn plain_field(&mut self) -> Option<(Span, Scalar)> {
+        let bytes = self.text.as_bytes();
+        let span = |start: usize, end: usize| Span { start: start as u32, end: end as u32, in_scratch: false };
+        let key_start = self.at + 1;
+        if bytes.get(self.at) != Some(&b'"') {
+            return None;
+        }
+        let key_end = find_stop(bytes, key_start, b'"')?;
+        if bytes.get(key_end..key_end + 3) != Some(b"\":\"") {
+            return None;
+        }
+        let value_start = key_end + 3;
+        let value_end = find_stop(bytes, value_start, b'"')?;
+        if bytes[value_end] != b'"' {
+            return None;
+        }
+        self.at = value_end + 1;
+        Some((span(key_start, key_end), Scalar::Text(span(value_start, value_end))))
+    }
+
     fn key(&mut self) -> Result<Span, JsonError> {
         self.skip_space();
+        let bytes = self.text.as_bytes();
+        // As nearly all are written: without an escape, and the colon at once.
+        if bytes.get(self.at) == Some(&b'"')
+            && let Some(end) = find_stop(bytes, self.at + 1, b'"')
+            && bytes.get(end..end + 2) == Some(b"\":")
+        {
+            let start = std::mem::replace(&mut self.at, end + 2) + 1;
+            return Ok(Span { start: start as u32, end: end as u32, in_scratch: false });
+        }
         if self.peek() != Some(b'"') {
             return Err(self.error(JsonProblem::Expected("a quoted key")));
         }
@@ -202,6 +253,7 @@ impl Scanner<'_, '_> {
     }
 
     /// After a member or item: does another follow, or does it close?
+    #[inline]
     fn more(&mut self, close: u8, expected: &'static str) -> Result<bool, JsonError> {
         self.skip_space();
         if self.take(b',') {

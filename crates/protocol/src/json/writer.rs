@@ -131,6 +131,16 @@ impl<'o> Array<'o> {
 pub fn write_string(out: &mut Vec<u8>, value: &str) {
     out.push(b'"');
     let bytes = value.as_bytes();
+    // Hardly any text needs an escape. Looking at all of it, without stopping at the first, is done many bytes at a time.
+    if bytes.iter().fold(false, |any, &byte| any | (byte < 0x20) | (byte == b'"') | (byte == b'\\')) {
+        write_escaped(out, bytes);
+    } else {
+        out.extend_from_slice(bytes);
+    }
+    out.push(b'"');
+}
+
+fn write_escaped(out: &mut Vec<u8>, bytes: &[u8]) {
     let mut copied = 0;
     for (at, &byte) in bytes.iter().enumerate() {
         let escape = match byte {
@@ -153,7 +163,6 @@ pub fn write_string(out: &mut Vec<u8>, value: &str) {
         copied = at + 1;
     }
     out.extend_from_slice(&bytes[copied..]);
-    out.push(b'"');
 }
 
 /// Appends a whole number; never as `1.0`, which Go refuses. Without `fmt`, for every field of every answer is one.

@@ -4,8 +4,7 @@
 //! one that delivers it, and stand in the checkpoint meanwhile. That is a few dozen bytes for each delayed message, less
 //! than its timer takes.
 
-use std::collections::HashMap;
-
+use foldhash::HashMap;
 use message::CommitLogOffset;
 
 /// All messages that wait, by the entry they are known by, with the hashes of their keys.

@@ -6,8 +6,9 @@
 //! [`varint`](super::varint): 128 times `0` for no half, or 1 and the way from the half before (0 at first), then the
 //! distance from the half to the deciding entry, 0 while it is undecided.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use foldhash::HashMap;
 use message::{CommitLogOffset, QueueOffset};
 
 use super::blocks::{BlockFiles, Place};
@@ -74,7 +75,7 @@ impl Halves {
     pub fn new(hot_max: usize) -> Self {
         Halves {
             pages: BTreeMap::new(),
-            hot: HashMap::new(),
+            hot: HashMap::default(),
             ring: VecDeque::new(),
             hot_max,
             unreadable: BTreeSet::new(),

@@ -1,7 +1,6 @@
 //! All queues: found by topic and number, their tails held within a bound.
 
-use std::collections::HashMap;
-
+use foldhash::HashMap;
 use message::{QueueItem, QueueOffset};
 
 use super::blocks::BlockFiles;
@@ -37,7 +36,14 @@ pub(super) struct Queues {
 impl Queues {
     /// No queue.
     pub fn new(tail_bytes_max: usize) -> Self {
-        Queues { topics: HashMap::new(), queues: Vec::new(), free: Vec::new(), tail_bytes: 0, tail_bytes_max, hand: 0 }
+        Queues {
+            topics: HashMap::default(),
+            queues: Vec::new(),
+            free: Vec::new(),
+            tail_bytes: 0,
+            tail_bytes_max,
+            hand: 0,
+        }
     }
 
     /// The names of all topics that have queues, in no order.

@@ -1,7 +1,8 @@
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
+use foldhash::HashMap;
 use message::{CommitLogOffset, Timestamp};
 
 use crate::arena::Arena;
