@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 
 use crate::Figure;
 use crate::rows::{ROWS, SYSTEMS};
-use crate::systems::System;
 use crate::table::{median, rate};
+use comparing::systems::System;
 
 const WIDTH: f64 = 720.0;
 const LABELS: f64 = 190.0;

@@ -8,7 +8,6 @@
 
 mod chart;
 mod rows;
-mod systems;
 mod table;
 
 use std::path::{Path, PathBuf};
@@ -17,8 +16,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail};
 use bench::{Options, Report};
 
+use comparing::systems::{self, Programs, Running, System};
 use rows::{ROWS, SYSTEMS, Scale};
-use systems::{Programs, Running, System};
 
 /// Between stopping one system and starting the next: what it left to be written is written.
 const PAUSE: Duration = Duration::from_secs(3);

@@ -68,14 +68,7 @@ impl Running {
         fs::create_dir_all(directory)?;
         let log = |name: &str| File::create(directory.join(name));
         match system {
-            System::Tandem => {
-                let (names, broker) = (free_port()?, free_port()?);
-                let mut command = Command::new(&programs.tandem);
-                command.arg("serve").arg("--data").arg(directory.join("data"));
-                command.args(["--nameserver-listen", &names.to_string(), "--broker-listen", &broker.to_string()]);
-                let child = command.stdout(log("out")?).stderr(log("err")?).spawn().context("tandem")?;
-                Self::wait(vec![child], broker, broker, directory)
-            }
+            System::Tandem => Self::tandem(&programs.tandem, directory, &[]),
             System::Ceiling => {
                 let address = free_port()?;
                 let mut command = Command::new(&programs.ceiling);
@@ -90,6 +83,33 @@ impl Running {
         }
     }
 
+    /// Starts a Tandem whose data is in `directory`, with these settings, and waits until it accepts connections.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub fn tandem(binary: &Path, directory: &Path, settings: &[&str]) -> anyhow::Result<Self> {
+        let log = |name: &str| File::create(directory.join(name));
+        let (names, broker) = (free_port()?, free_port()?);
+        let mut command = Command::new(binary);
+        command.arg("serve").arg("--data").arg(directory.join("data"));
+        command.args(["--nameserver-listen", &names.to_string(), "--broker-listen", &broker.to_string()]);
+        settings.iter().for_each(|setting| _ = command.args(["--set", setting]));
+        let child = command.stdout(log("out")?).stderr(log("err")?).spawn().context("tandem")?;
+        Self::wait(vec![child], broker, broker, directory)
+    }
+
+    /// Kills it: nothing is written in the end.
+    ///
+    /// # Errors
+    /// When it is not there any more.
+    pub fn kill(mut self) -> anyhow::Result<()> {
+        for mut child in std::mem::take(&mut self.children) {
+            child.kill()?;
+            child.wait()?;
+        }
+        Ok(())
+    }
+
     fn wait(children: Vec<Child>, waits_for: SocketAddr, address: SocketAddr, log: &Path) -> anyhow::Result<Self> {
         let pid = children.last().expect("somebody was started").id();
         let mut running = Running { children, address, pid };
@@ -101,7 +121,7 @@ impl Running {
                 }
             }
             ensure!(started.elapsed() < PATIENCE, "nothing answers at {waits_for}: see {}", log.display());
-            std::thread::sleep(Duration::from_millis(50));
+            std::thread::sleep(Duration::from_millis(2));
         }
         Ok(running)
     }

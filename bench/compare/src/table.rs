@@ -6,7 +6,7 @@ use bench::Report;
 
 use crate::Figure;
 use crate::rows::{ROWS, SYSTEMS, Scale};
-use crate::systems::{HEAP, System};
+use comparing::systems::{HEAP, System};
 
 /// Above this share of the machine, others disturb.
 const QUIET: f64 = 0.03;

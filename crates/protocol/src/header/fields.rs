@@ -37,6 +37,10 @@ impl<'a> Fields<'a> {
     }
 
     fn is(&self, span: Span, key: &str) -> bool {
+        // Most names have another length.
+        if (span.end - span.start) as usize != key.len() {
+            return false;
+        }
         let whole = if span.in_scratch { self.scratch } else { self.text };
         whole.as_bytes()[span.start as usize..span.end as usize] == *key.as_bytes()
     }

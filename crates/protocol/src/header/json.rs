@@ -167,7 +167,7 @@ impl Scanner<'_, '_> {
             return None;
         }
         let key_end = find_stop(bytes, key_start, b'"')?;
-        if bytes.get(key_end..key_end + 3) != Some(b"\":\"") {
+        if !matches!(bytes.get(key_end..key_end + 3), Some([b'"', b':', b'"'])) {
             return None;
         }
         let value_start = key_end + 3;
@@ -185,7 +185,7 @@ impl Scanner<'_, '_> {
         // As nearly all are written: without an escape, and the colon at once.
         if bytes.get(self.at) == Some(&b'"')
             && let Some(end) = find_stop(bytes, self.at + 1, b'"')
-            && bytes.get(end..end + 2) == Some(b"\":")
+            && matches!(bytes.get(end..end + 2), Some([b'"', b':']))
         {
             let start = std::mem::replace(&mut self.at, end + 2) + 1;
             return Ok(Span { start: start as u32, end: end as u32, in_scratch: false });

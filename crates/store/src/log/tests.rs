@@ -244,6 +244,30 @@ fn dropped_segments_are_recycled_oldest_first_and_their_bytes_pass_for_nothing()
 }
 
 #[test]
+fn the_rest_of_a_batchs_last_page_is_zeros_whatever_the_segment_held_before() {
+    let disk = FakeDisk::new(1);
+    let mut log = small(&disk);
+    for _ in 0..40 {
+        append(&mut log, 1500, 7);
+        log.sync().unwrap();
+        log.drop_before(log.synced());
+        settle(&mut log);
+    }
+    // The next segment held sevens.
+    let full = log.active().base();
+    while log.active().base() == full {
+        append(&mut log, 700, 1);
+    }
+    log.sync().unwrap();
+    let segment = Arc::clone(log.active());
+    let end = segment.position(log.written());
+    let mut page = vec![9; (end.next_multiple_of(PAGE) - end) as usize];
+    assert_eq!(segment.file().read_at(&mut page, end).unwrap(), page.len());
+    assert!(page.iter().all(|byte| *byte == 0), "{page:?}");
+    assert_eq!(segment.file().len().unwrap(), segment.size(), "no segment grows by it");
+}
+
+#[test]
 fn a_segment_that_a_view_holds_is_not_recycled() {
     let mut log = small(&FakeDisk::new(1));
     for value in 0..6 {

@@ -1,0 +1,3 @@
+//! What `compare` and `curves` share: who is measured, started and stopped.
+
+pub mod systems;
