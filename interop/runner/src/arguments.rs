@@ -9,11 +9,12 @@ pub const USAGE: &str = "\
 usage: interop [options]
   --list               list the stories and what each is about
   --only NAME          run the stories whose name contains NAME; may be repeated
-  --client VERSION     4.9.8 or 5.5.0: only this Java client (others: mqadmin, go, rust); may be repeated
+  --client VERSION     4.9.8 or 5.5.0: only this Java client (others: mqadmin, go, rust, mixed); may be repeated
   --tandem PATH        the binary; default target/release/tandem, else target/debug/tandem
   --home DIR           the folder with java/ and go/; default: where this program was built from
   --jobs N             stories at the same time; default 2
-  --rounds N           kills in the story kill-loop; default 6
+  --rounds N           kills in the stories kill-loop and everybody-killed, faults in kill-rounds; default 6
+  --seed N             what the faults of kill-rounds are drawn from; another one each time without it
   --addr NAMESRV       do not start tandem, run the stories that hold with any broker against this name server;
                        of the others those whose whole name is given with --only
   --keep               keep every story's folder (a failed one's is always kept)";
@@ -35,6 +36,8 @@ pub struct Arguments {
     pub jobs: usize,
     /// Kills in a kill loop.
     pub rounds: u32,
+    /// What random faults are drawn from.
+    pub seed: Option<u64>,
     /// A name server that somebody else started.
     pub address: Option<String>,
     /// Keep the folders of stories that passed.
@@ -62,6 +65,7 @@ impl Arguments {
             home,
             jobs: 2,
             rounds: 6,
+            seed: None,
             address: None,
             keep: false,
         };
@@ -73,14 +77,20 @@ impl Arguments {
                 "--only" => arguments.only.push(value()?),
                 "--client" => {
                     let text = value()?;
-                    let version = ClientVersion::parse(&text)
-                        .ok_or_else(|| format!("unknown client {text:?}: use 4.9.8, 5.5.0, mqadmin, go or rust"))?;
+                    let version = ClientVersion::parse(&text).ok_or_else(|| {
+                        format!("unknown client {text:?}: use 4.9.8, 5.5.0, mqadmin, go, rust or mixed")
+                    })?;
                     arguments.clients.push(version);
                 }
                 "--tandem" => arguments.tandem = value()?.into(),
                 "--home" => arguments.home = value()?.into(),
                 "--jobs" => arguments.jobs = at_least_one("--jobs", &value()?)?,
                 "--rounds" => arguments.rounds = at_least_one("--rounds", &value()?)? as u32,
+                "--seed" => {
+                    let text = value()?;
+                    let seed = text.parse().map_err(|_| format!("--seed needs a whole number, not {text:?}"))?;
+                    arguments.seed = Some(seed);
+                }
                 "--addr" => arguments.address = Some(value()?),
                 "--keep" => arguments.keep = true,
                 "--help" | "-h" => return Ok(Parsed::Help),
@@ -130,7 +140,8 @@ mod tests {
     fn what_makes_no_sense_is_refused_with_the_word_that_makes_none() {
         for (words, reason) in [
             (&["--jobs", "0"][..], "--jobs needs a number above 0, not \"0\""),
-            (&["--client", "5.3.3"], "unknown client \"5.3.3\": use 4.9.8, 5.5.0, mqadmin, go or rust"),
+            (&["--client", "5.3.3"], "unknown client \"5.3.3\": use 4.9.8, 5.5.0, mqadmin, go, rust or mixed"),
+            (&["--seed", "x"], "--seed needs a whole number, not \"x\""),
             (&["--only"], "--only needs a value"),
             (&["shop"], "unknown option \"shop\""),
         ] {

@@ -97,14 +97,29 @@ impl Broker {
         self.signal(Signal::KILL).map(drop)
     }
 
-    fn signal(&mut self, signal: Signal) -> Outcome<ExitStatus> {
+    /// SIGSTOP: it stands still, its sockets stay open.
+    pub fn pause(&mut self) -> Outcome {
+        self.send(Signal::STOP)
+    }
+
+    /// SIGCONT: it goes on from where SIGSTOP caught it.
+    pub fn resume(&mut self) -> Outcome {
+        self.send(Signal::CONT)
+    }
+
+    fn send(&mut self, signal: Signal) -> Outcome {
         let process = self.running()?;
         if let Some(status) = process.try_wait()? {
             self.process = None;
             return Err(Failure::new(format!("the broker had ended by itself with {status}")));
         }
-        let pid = Pid::from_child(process);
-        kill_process(pid, signal).map_err(|e| Failure::new(format!("cannot send {signal:?} to the broker: {e}")))?;
+        kill_process(Pid::from_child(process), signal)
+            .map_err(|e| Failure::new(format!("cannot send {signal:?} to the broker: {e}")))
+    }
+
+    fn signal(&mut self, signal: Signal) -> Outcome<ExitStatus> {
+        self.send(signal)?;
+        let process = self.running()?;
         let asked = Instant::now();
         loop {
             if let Some(status) = process.try_wait()? {

@@ -8,6 +8,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Signal, kill_process};
+
 use crate::event::Event;
 use crate::failure::{Failure, Outcome, ensure};
 
@@ -124,6 +126,21 @@ impl Program {
         let status = self.end(within)?;
         ensure!(status.success(), "{} ended with {status}", self.name);
         Ok(())
+    }
+
+    /// SIGSTOP: it stands still, its connections stay.
+    pub fn pause(&self) -> Outcome {
+        self.signal(Signal::STOP)
+    }
+
+    /// SIGCONT: it goes on from where SIGSTOP caught it.
+    pub fn resume(&self) -> Outcome {
+        self.signal(Signal::CONT)
+    }
+
+    fn signal(&self, signal: Signal) -> Outcome {
+        kill_process(Pid::from_child(&self.process), signal)
+            .map_err(|e| Failure::new(format!("cannot send {signal:?} to {}: {e}", self.name)))
     }
 
     /// SIGKILL.

@@ -13,8 +13,12 @@ use crate::stories::ClientVersion;
 use crate::wire;
 
 /// The version of the client library that is used where a story does not ask for one.
-const NEWEST: &str = "5.5.0";
+pub const NEWEST: &str = "5.5.0";
+/// The other one.
+pub const OLDEST: &str = "4.9.8";
 const UPDATE_AND_CREATE_TOPIC: u16 = 17;
+/// A first build of the Rust client compiles what it needs as well.
+const BUILD: Duration = Duration::from_secs(600);
 /// How the command line is told which broker to talk to.
 const CLI_ADDRESS: &str = "--addr";
 /// A JVM that lives for seconds: little memory, little compiling.
@@ -169,6 +173,11 @@ impl<'a> Scene<'a> {
         self.arguments.rounds
     }
 
+    /// What random faults are drawn from, if it was said.
+    pub fn seed(&self) -> Option<u64> {
+        self.arguments.seed
+    }
+
     /// A file or folder of this story.
     pub fn path(&self, name: &str) -> PathBuf {
         self.dir.join(name)
@@ -186,10 +195,11 @@ impl<'a> Scene<'a> {
 
     /// A part of the Java program, to be started after its environment was set.
     pub fn java(&self, part: &str) -> Launch {
-        let version = match self.client {
-            ClientVersion::Java498 => "4.9.8",
-            ClientVersion::Java550 | ClientVersion::Mqadmin | ClientVersion::Go | ClientVersion::Rust => NEWEST,
-        };
+        self.java_with(if self.client == ClientVersion::Java498 { OLDEST } else { NEWEST }, part)
+    }
+
+    /// The same with this version of the client library, whoever plays the story.
+    pub fn java_with(&self, version: &str, part: &str) -> Launch {
         let built = self.arguments.home.join("java/target").join(version);
         let log = self.log(part);
         let mut command = Command::new("java");
@@ -214,6 +224,16 @@ impl<'a> Scene<'a> {
         let mut launch = self.launch(part, process, self.log(part));
         launch.arguments = command[1..].iter().map(|argument| (*argument).to_owned()).collect();
         launch
+    }
+
+    /// Builds an example of the Rust client and returns its program's path.
+    pub fn rust_example(&self, name: &str) -> Outcome<String> {
+        let checkout = self.checkout()?;
+        // Where the programs of `tandem snippet` are built too: the client is compiled once.
+        let target = checkout.join("target/snippets");
+        let build = ["cargo", "build", "-q", "-p", "tandem-client", "--example", name];
+        self.program("rust-build", &build, &checkout).env("CARGO_TARGET_DIR", target.display()).succeed(BUILD)?;
+        Ok(target.join("debug/examples").join(name).display().to_string())
     }
 
     /// The project's folder.

@@ -8,6 +8,7 @@ mod exhausted;
 mod go;
 mod groups;
 mod intact;
+mod kill_rounds;
 mod lookups;
 mod sends;
 mod shared_group;
@@ -34,6 +35,8 @@ pub enum ClientVersion {
     Go,
     /// tandem-client.
     Rust,
+    /// rocketmq-client 4.9.8 and 5.5.0 and tandem-client, side by side.
+    Mixed,
 }
 
 impl ClientVersion {
@@ -45,13 +48,14 @@ impl ClientVersion {
             ClientVersion::Mqadmin => "mqadmin",
             ClientVersion::Go => "go",
             ClientVersion::Rust => "rust",
+            ClientVersion::Mixed => "mixed",
         }
     }
 
     /// The version of this name.
     pub fn parse(name: &str) -> Option<Self> {
-        use ClientVersion::{Go, Java498, Java550, Mqadmin, Rust};
-        [Java498, Java550, Mqadmin, Go, Rust].into_iter().find(|version| version.name() == name)
+        use ClientVersion::{Go, Java498, Java550, Mixed, Mqadmin, Rust};
+        [Java498, Java550, Mqadmin, Go, Rust, Mixed].into_iter().find(|version| version.name() == name)
     }
 }
 
@@ -100,6 +104,7 @@ pub fn all() -> impl Iterator<Item = &'static Story> {
         exhausted::STORIES,
         decisions::STORIES,
         crashes::STORIES,
+        kill_rounds::STORIES,
         sends::STORIES,
         lookups::STORIES,
         groups::STORIES,

@@ -9,8 +9,6 @@ use crate::failure::{Outcome, ensure};
 use crate::program::Program;
 use crate::scene::Scene;
 
-/// A first build compiles the example and what it needs.
-const BUILD: Duration = Duration::from_secs(600);
 const QUEUES: usize = 4;
 const MESSAGES: usize = 400;
 
@@ -25,12 +23,7 @@ pub const STORIES: &[Story] = &[Story {
 /// The example of the Rust client that consumes until it is killed.
 fn start_rust(scene: &Scene<'_>) -> Outcome<Program> {
     let checkout = scene.checkout()?;
-    // Where the programs of `tandem snippet` are built too: the client is compiled once.
-    let target = checkout.join("target/snippets");
-    let build = ["cargo", "build", "-q", "-p", "tandem-client", "--example", "push_consumer"];
-    scene.program("rust-build", &build, &checkout).env("CARGO_TARGET_DIR", target.display()).succeed(BUILD)?;
-    let consumer = target.join("debug/examples/push_consumer").display().to_string();
-    let words = [consumer, scene.name_server(), scene.group(), scene.topic()];
+    let words = [scene.rust_example("push_consumer")?, scene.name_server(), scene.group(), scene.topic()];
     scene.program("rust", &words.each_ref().map(String::as_str), &checkout).start()
 }
 

@@ -62,14 +62,20 @@ final class Kit {
     }
 
     static void emit(String event, Object... fields) {
+        String line = line(event, fields);
+        synchronized (System.out) {
+            System.out.println(line);
+        }
+    }
+
+    /** An event as one line, without its end. */
+    static String line(String event, Object... fields) {
         StringBuilder line = new StringBuilder("{\"event\":").append(Json.of(event))
             .append(",\"at\":").append(System.currentTimeMillis());
         for (int i = 0; i < fields.length; i += 2) {
             line.append(",\"").append(fields[i]).append("\":").append(Json.of(fields[i + 1]));
         }
-        synchronized (System.out) {
-            System.out.println(line.append('}'));
-        }
+        return line.append('}').toString();
     }
 
     /** Says where we are and waits for a line on standard input; its end means that nobody is left to wait for. */

@@ -41,6 +41,9 @@ public final class Program {
         Map.entry("delayed-half", Decisions::delayedHalf),
         Map.entry("refused-halves", RefusedHalves::run),
 
+        Map.entry("rounds-produce", Rounds::produce),
+        Map.entry("rounds-consume", Rounds::consume),
+
         Map.entry("shop-sell", Shop::sell),
         Map.entry("shop-answer", Shop::answer),
         Map.entry("shop-cart", Shop::cart),
