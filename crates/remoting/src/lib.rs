@@ -28,4 +28,4 @@ pub mod own;
 pub use desk::Counters;
 pub use door::{Door, Env, Facts};
 pub use requests::{REQUESTS, RequestKind};
-pub use sockets::{CloseReason, Event, ListenerId, SocketLimits, Sockets, Verdict};
+pub use sockets::{CloseReason, Event, Hearing, ListenerId, SocketLimits, Sockets, Verdict};

@@ -4,8 +4,11 @@
 //! only an unfinished one is copied. What a slow reader does not take is bounded: requests of a connection whose
 //! answers pile up wait in the kernel's buffers until it reads.
 
+mod accepting;
 mod connection;
 mod reading;
+mod sharing;
+mod silence;
 mod writing;
 
 use std::io;
@@ -14,22 +17,28 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use broker::io::SessionId;
-use mio::net::{TcpListener, TcpStream};
+use mio::net::TcpListener;
 use mio::{Events, Interest, Poll, Token, Waker};
 use protocol::frame::Frame;
 
+use accepting::Hosts;
 use connection::Connection;
+pub use sharing::Hearing;
+use sharing::Shares;
 
 /// Limits of all connections together and of each.
 #[derive(Clone, Debug)]
 pub struct SocketLimits {
     /// Connections at a time; more are closed as soon as they are accepted.
     pub connections: usize,
+    /// Connections of one address at a time; of IPv6, of one network of 64 bits.
+    pub connections_per_address: Option<usize>,
     /// Longest frame, in bytes, its length field not counted.
     pub frame_size: usize,
     /// Bytes of answers a connection may leave unread before its requests wait.
     pub send_buffer: usize,
-    /// Bytes read from one connection before the others have their turn.
+    /// Bytes read from one connection before the others have their turn; and half of those of all busy ones in a batch of
+    /// the log, while somebody else says little.
     pub receive_buffer: usize,
     /// Bytes of unfinished frames of all connections together; beyond it the connection that holds most is closed.
     pub receive_buffers: usize,
@@ -38,6 +47,8 @@ pub struct SocketLimits {
     pub send_buffers: usize,
     /// A connection on which nothing came or went for so long is closed.
     pub idle: Duration,
+    /// A connection whose request takes longer, from its first byte to its last, is closed.
+    pub frame_timeout: Duration,
 }
 
 /// Which of the listeners a connection came by.
@@ -56,6 +67,13 @@ pub enum Event<'a> {
         /// The listener it came by.
         listener: ListenerId,
     },
+    /// It was closed as soon as it was accepted.
+    Refused {
+        /// The other end.
+        peer: SocketAddr,
+        /// Why.
+        why: String,
+    },
     /// It sent a whole frame. What is appended to `to` is sent back.
     Frame {
         /// The connection.
@@ -69,6 +87,8 @@ pub enum Event<'a> {
     Closed {
         /// The connection.
         session: SessionId,
+        /// The other end.
+        peer: SocketAddr,
         /// Why.
         reason: CloseReason,
     },
@@ -85,6 +105,8 @@ pub enum CloseReason {
     Malformed(String),
     /// All connections together keep too much in memory, and this one most, or longest.
     Overload(String),
+    /// A request did not come whole in time.
+    Slow(String),
     /// Nothing came or went for too long.
     Idle,
 }
@@ -122,7 +144,7 @@ pub struct Sockets {
     /// Connections that have something to write.
     dirty: Vec<usize>,
     /// Connections that ended since the last turn.
-    ended: Vec<(SessionId, CloseReason)>,
+    ended: Vec<(SessionId, SocketAddr, CloseReason)>,
     accepting: bool,
     /// Nothing more is read in this turn.
     later: bool,
@@ -132,6 +154,8 @@ pub struct Sockets {
     buffered: usize,
     /// Bytes of answers that were left unread by the last flush.
     unread: usize,
+    hosts: Hosts,
+    shares: Shares,
     scratch: Vec<u8>,
     turn_seconds: u64,
     swept_seconds: u64,
@@ -139,8 +163,6 @@ pub struct Sockets {
 
 const WAKER: Token = Token(usize::MAX);
 const LISTENERS: usize = usize::MAX / 2;
-/// Connections accepted in one turn.
-const ACCEPTS_PER_TURN: usize = 256;
 
 impl Sockets {
     /// No connection and no listener yet.
@@ -168,6 +190,8 @@ impl Sockets {
             accept_again: None,
             buffered: 0,
             unread: 0,
+            hosts: Hosts::default(),
+            shares: Shares::default(),
             scratch: vec![0; chunk],
             turn_seconds: 0,
             swept_seconds: 0,
@@ -202,19 +226,18 @@ impl Sockets {
         self.open == 0
     }
 
-    /// Waits until a connection has something to say, at most for `timeout`. Unless `read`, what was left unread by a turn
-    /// before is no reason not to wait. `seconds` is any clock that does not go back.
+    /// Waits until a connection has something to say, at most for `timeout`. What was left unread by a turn before is a
+    /// reason not to wait if it may be heard now. `seconds` is any clock that does not go back.
     ///
     /// # Errors
     /// When the operating system cannot poll.
-    pub fn wait(&mut self, timeout: Option<Duration>, seconds: u64, read: bool) -> io::Result<()> {
-        let unread = read && self.ready.iter().any(|index| self.may_read(*index));
+    pub fn wait(&mut self, timeout: Option<Duration>, seconds: u64, hearing: Hearing) -> io::Result<()> {
+        let unread = self.ready.iter().any(|index| self.may_read(*index, hearing));
         let timeout = if unread || self.accepting || !self.ended.is_empty() {
             Some(Duration::ZERO)
         } else if self.open > 0 {
-            // Nobody else looks after connections that say nothing.
-            let sweep = (self.limits.idle / 2).max(Duration::from_millis(500));
-            Some(timeout.map_or(sweep, |timeout| timeout.min(sweep)))
+            let most = self.sleep_max();
+            Some(timeout.map_or(most, |timeout| timeout.min(most)))
         } else {
             timeout
         };
@@ -251,8 +274,13 @@ impl Sockets {
         Ok(())
     }
 
-    fn may_read(&self, index: usize) -> bool {
-        self.slots[index].connection.as_ref().is_some_and(|connection| self.has_room(connection))
+    fn may_read(&self, index: usize, hearing: Hearing) -> bool {
+        let Some(connection) = self.slots[index].connection.as_ref() else { return false };
+        match hearing {
+            Hearing::Nothing => false,
+            Hearing::Rest => self.has_room(connection) && self.allowance(connection) > 0,
+            Hearing::Anew => self.has_room(connection),
+        }
     }
 
     fn has_room(&self, connection: &Connection) -> bool {
@@ -260,84 +288,43 @@ impl Sockets {
     }
 
     /// Accepts, reads, and hands over what came since the last turn.
-    pub fn turn(&mut self, read: bool, mut handle: impl FnMut(Event<'_>) -> Verdict) {
+    pub fn turn(&mut self, hearing: Hearing, mut handle: impl FnMut(Event<'_>) -> Verdict) {
         self.report_ended(&mut handle);
         self.accept(&mut handle);
-        self.later = !read;
-        for index in std::mem::take(&mut self.ready) {
-            match self.later {
-                true => self.ready.push(index),
-                false => {
-                    if let Some(connection) = self.slots[index].connection.as_mut() {
-                        connection.queued = false;
-                    }
-                    self.read(index, &mut handle);
-                }
-            }
+        if hearing == Hearing::Anew {
+            self.begin_round();
         }
-        self.sweep_idle();
+        self.later = hearing == Hearing::Nothing;
+        let mut ready = std::mem::take(&mut self.ready);
+        self.order(&mut ready);
+        let mut reached = 0;
+        while !self.later && reached < ready.len() {
+            let index = ready[reached];
+            reached += 1;
+            if let Some(connection) = self.slots[index].connection.as_mut() {
+                connection.queued = false;
+            }
+            self.read(index, &mut handle);
+        }
+        // Those who were not reached come before those who have more to say.
+        ready.drain(..reached);
+        ready.append(&mut self.ready);
+        self.ready = ready;
+        self.sweep();
         self.report_ended(&mut handle);
     }
 
     fn report_ended(&mut self, handle: &mut impl FnMut(Event<'_>) -> Verdict) {
-        for (session, reason) in std::mem::take(&mut self.ended) {
-            handle(Event::Closed { session, reason });
+        for (session, peer, reason) in std::mem::take(&mut self.ended) {
+            handle(Event::Closed { session, peer, reason });
         }
-    }
-
-    fn accept(&mut self, handle: &mut impl FnMut(Event<'_>) -> Verdict) {
-        if !std::mem::take(&mut self.accepting) {
-            return;
-        }
-        for id in 0..self.listeners.len() {
-            for accepted in 0.. {
-                if accepted == ACCEPTS_PER_TURN {
-                    self.accepting = true;
-                    break;
-                }
-                match self.listeners[id].accept() {
-                    Ok((stream, peer)) => {
-                        if let Some(session) = self.add(stream) {
-                            handle(Event::Opened { session, peer, listener: ListenerId(id) });
-                        }
-                    }
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                    // The connection was gone before it was accepted.
-                    Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
-                    // Descriptors have run out, as a rule: try again in a second, for the poll will not say it again.
-                    Err(_) => {
-                        self.accept_again = Some(self.turn_seconds + 1);
-                        break;
-                    }
-                }
-            }
-        }
-    }
-
-    fn add(&mut self, mut stream: TcpStream) -> Option<SessionId> {
-        if self.open >= self.limits.connections || stream.set_nodelay(true).is_err() {
-            return None;
-        }
-        let index = self.free.pop().unwrap_or_else(|| {
-            self.slots.push(Slot::default());
-            self.slots.len() - 1
-        });
-        let interest = Interest::READABLE | Interest::WRITABLE;
-        if self.poll.registry().register(&mut stream, Token(index), interest).is_err() {
-            self.free.push(index);
-            return None;
-        }
-        let slot = &mut self.slots[index];
-        slot.generation = slot.generation.wrapping_add(1);
-        slot.connection = Some(Connection::new(stream, self.turn_seconds));
-        self.open += 1;
-        self.ready.push(index);
-        Some(session_id(slot.generation, index))
     }
 
     /// The send buffer of a connection, to append answers to; `None` when it is gone.
     pub fn out(&mut self, session: SessionId) -> Option<&mut Vec<u8>> {
         let index = self.index_of(session)?;
+        let unread = self.slots[index].connection.as_ref()?.unread();
+        self.answering(index, unread);
         let connection = self.slots[index].connection.as_mut()?;
         if !connection.dirty {
             connection.dirty = true;
@@ -360,7 +347,7 @@ impl Sockets {
         Some(connection.unread())
     }
 
-    /// Whether more answers may be put into the send buffer of a connection.
+    /// Whether the send buffer of a connection has room for more, now or in a later [turn](Sockets::has_turn).
     pub fn takes_more(&self, session: SessionId) -> bool {
         self.unread(session).is_some_and(|unread| unread <= self.limits.send_buffer)
     }
@@ -390,23 +377,10 @@ impl Sockets {
         // Closing the descriptor takes it out of the poll in any case.
         let _ = self.poll.registry().deregister(&mut connection.stream);
         self.open -= 1;
-        self.ended.push((session_id(slot.generation, index), reason));
+        self.hosts.remove(connection.peer);
+        self.ended.push((session_id(slot.generation, index), connection.peer, reason));
         // What is left of it in the lists of a turn finds nobody there, or somebody else with nothing to say.
         self.free.push(index);
-    }
-
-    fn sweep_idle(&mut self) {
-        let idle = self.limits.idle.as_secs().max(1);
-        if self.turn_seconds < self.swept_seconds + idle.div_ceil(4) {
-            return;
-        }
-        self.swept_seconds = self.turn_seconds;
-        for index in 0..self.slots.len() {
-            let silent = |connection: &Connection| self.turn_seconds.saturating_sub(connection.last_active) > idle;
-            if self.slots[index].connection.as_ref().is_some_and(silent) {
-                self.end(index, CloseReason::Idle);
-            }
-        }
     }
 
     fn index_of(&self, session: SessionId) -> Option<usize> {
@@ -420,3 +394,6 @@ impl Sockets {
 fn session_id(generation: u32, index: usize) -> SessionId {
     SessionId(u64::from(generation) << 32 | index as u64)
 }
+
+#[cfg(test)]
+mod tests;

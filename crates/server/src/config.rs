@@ -224,8 +224,12 @@ impl Default for Groups {
 pub struct Limits {
     /// Connections of clients, on all listening addresses together.
     pub connections: u32,
+    /// Connections of one address; `None` for as many as there may be.
+    pub connections_per_address: Option<u32>,
     /// Silence after which a connection is closed.
     pub idle_timeout: Duration,
+    /// Time from the first byte of a request to its last.
+    pub frame_timeout: Duration,
     /// Bytes of one request.
     pub frame_size: u64,
     /// Bytes of one message: body, topic and properties.
@@ -270,7 +274,9 @@ impl Default for Limits {
     fn default() -> Self {
         Limits {
             connections: 20_000,
+            connections_per_address: Some(10_000),
             idle_timeout: Duration::from_secs(120),
+            frame_timeout: Duration::from_secs(60),
             frame_size: 16 * MIB,
             message_size: 4 * MIB,
             batch_bytes: 4 * MIB,

@@ -2,6 +2,7 @@
 
 mod clock;
 mod core;
+mod refusals;
 mod settings;
 mod sink;
 mod start;

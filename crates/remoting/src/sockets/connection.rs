@@ -1,8 +1,10 @@
 use std::io::{self, Read, Write};
+use std::net::SocketAddr;
 
 use mio::net::TcpStream;
 
 use super::CloseReason;
+use super::sharing::Traffic;
 
 /// Memory a send or receive buffer keeps when it is empty.
 const BUFFER_KEEP: usize = 16 << 10;
@@ -11,6 +13,8 @@ const BUFFER_KEEP: usize = 16 << 10;
 #[derive(Debug)]
 pub(super) struct Connection {
     pub stream: TcpStream,
+    /// The other end.
+    pub peer: SocketAddr,
     /// The beginning of a frame whose end has not come yet, or frames that wait for a later turn.
     pub input: Vec<u8>,
     pub output: Vec<u8>,
@@ -28,12 +32,16 @@ pub(super) struct Connection {
     pub last_active: u64,
     /// When its other end took an answer last, or had read all.
     pub last_taken: u64,
+    /// When the first byte came of a frame that is not whole yet.
+    pub frame_since: Option<u64>,
+    pub traffic: Traffic,
 }
 
 impl Connection {
-    pub fn new(stream: TcpStream, seconds: u64) -> Self {
+    pub fn new(stream: TcpStream, peer: SocketAddr, seconds: u64) -> Self {
         Connection {
             stream,
+            peer,
             input: Vec::new(),
             output: Vec::new(),
             written: 0,
@@ -44,6 +52,8 @@ impl Connection {
             dirty: false,
             last_active: seconds,
             last_taken: seconds,
+            frame_since: None,
+            traffic: Traffic::default(),
         }
     }
 

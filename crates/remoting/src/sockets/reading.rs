@@ -1,6 +1,10 @@
 use protocol::frame;
 
+use super::sharing::cost;
 use super::{CloseReason, Event, Sockets, Verdict, session_id};
+
+/// Bytes that are read at least, so that a small share is not spent on asking for it.
+const READ_MIN: usize = 4 << 10;
 
 impl Sockets {
     /// Reads from a connection once, and hands over the frames that are whole.
@@ -22,23 +26,31 @@ impl Sockets {
         let session = session_id(self.slots[index].generation, index);
         let frame_size = self.limits.frame_size;
         let room = self.limits.send_buffer;
-        let Some(connection) = self.slots[index].connection.as_mut() else { return Ok(()) };
-        // Frames that were left because answers piled up come before new ones.
-        if connection.paused || connection.unread() > room {
+        let Some(connection) = self.slots[index].connection.as_ref() else { return Ok(()) };
+        let allowance = self.allowance(connection);
+        if !self.has_room(connection) || allowance == 0 {
             self.queue(index);
             return Ok(());
         }
-        let before = connection.input.len();
-        let got = connection.read(scratch, self.turn_seconds)?;
-        let mut again = connection.readable;
-        if got == 0 && before == 0 {
-            if again {
+        let Some(connection) = self.slots[index].connection.as_mut() else { return Ok(()) };
+        // Frames that were left, because answers piled up or a share was used up, come before new ones.
+        let left_over = !matches!(frame::scan(&connection.input, frame_size), Ok(None));
+        let got = match left_over {
+            true => 0,
+            false => {
+                let most = allowance.clamp(READ_MIN, scratch.len());
+                connection.read(&mut scratch[..most], self.turn_seconds)?
+            }
+        };
+        if got == 0 && !left_over {
+            if connection.readable {
                 self.queue(index);
             }
             return Ok(());
         }
         let mut taken = std::mem::take(&mut connection.input);
-        self.buffered -= taken.len();
+        let before = taken.len();
+        self.buffered -= before;
         let bytes = if taken.is_empty() {
             &scratch[..got]
         } else {
@@ -46,11 +58,12 @@ impl Sockets {
             &taken[..]
         };
         let unanswered = connection.output.len();
-        let mut at = 0;
-        while connection.unread() <= room {
+        let (mut at, mut requests, mut unfinished) = (0, 0, false);
+        while connection.unread() <= room && cost(at, requests) < allowance {
             match frame::scan(&bytes[at..], frame_size) {
                 Ok(Some(found)) => {
                     at += found.consumed;
+                    requests += 1;
                     match handle(Event::Frame { session, frame: found, to: &mut connection.output }) {
                         Verdict::Keep => {}
                         Verdict::Later => {
@@ -60,11 +73,14 @@ impl Sockets {
                         Verdict::Close(why) => return Err(CloseReason::Malformed(why)),
                     }
                 }
-                Ok(None) => break,
+                Ok(None) => {
+                    unfinished = at < bytes.len();
+                    break;
+                }
                 Err(error) => return Err(CloseReason::Malformed(error.to_string())),
             }
         }
-        // What is left: an unfinished frame, or frames that wait until answers are read.
+        // What is left: an unfinished frame, or frames that wait until answers are read or for the next round.
         let left = bytes.len() - at;
         if taken.is_empty() {
             taken.extend_from_slice(&scratch[at..got]);
@@ -73,10 +89,16 @@ impl Sockets {
         }
         self.buffered += taken.len();
         connection.keep(taken);
-        again |= left > 0 && (self.later || connection.unread() > room);
+        connection.frame_since = match connection.frame_since {
+            Some(since) if unfinished && at == 0 => Some(since),
+            _ => unfinished.then_some(self.turn_seconds),
+        };
+        let again = connection.readable || (left > 0 && !unfinished);
         if connection.output.len() > unanswered && !std::mem::replace(&mut connection.dirty, true) {
             self.dirty.push(index);
         }
+        // What a frame is made of counts as it comes, and so does the whole: its parts cost less than that.
+        self.heard(index, at + left.saturating_sub(before), requests);
         if again {
             self.queue(index);
         }

@@ -9,9 +9,12 @@ use super::{CloseReason, Slot, Sockets};
 impl Sockets {
     /// Writes what was appended since the last turn, once per connection.
     pub fn flush(&mut self) {
+        self.end_answers();
         for index in std::mem::take(&mut self.dirty) {
             let Some(connection) = self.slots[index].connection.as_mut() else { continue };
             connection.dirty = false;
+            let made = connection.unread().saturating_sub(connection.counted);
+            connection.traffic.add(self.turn_seconds, made);
             let written = connection.write(self.turn_seconds);
             self.unread = self.unread - connection.counted + connection.unread();
             connection.counted = connection.unread();

@@ -273,10 +273,24 @@ pub const KEYS: &[Key] = &[
         "Raise it together with the process's limit of open files."
     ),
     key!(
+        limits.connections_per_address,
+        Kind::Optional("none", &Kind::Count { min: 1, max: 1_000_000 }),
+        "Connections of one address (of IPv6, of one network of 64 bits), so that nobody alone can take them all. Further\n\
+         ones are closed as soon as they are accepted, and the log says so.",
+        "Raise it, or set it to \"none\", when more clients than that come through one gateway or proxy."
+    ),
+    key!(
         limits.idle_timeout,
         span(SECOND, DAY),
         "Silence after which a connection is closed. Clients send a heartbeat every 30 seconds.",
         "Raise it for clients with longer heartbeat intervals."
+    ),
+    key!(
+        limits.frame_timeout,
+        span(SECOND, DAY),
+        "Time from the first byte of a request to its last; whoever takes longer is closed. Stock clients give up a send\n\
+         after 3 seconds, and time in which the broker did not read for their unread answers does not count.",
+        "Raise it for large messages over very slow lines: 4 MiB in 60 seconds are 70 KiB a second."
     ),
     key!(
         limits.frame_size,
@@ -306,7 +320,8 @@ pub const KEYS: &[Key] = &[
     key!(
         limits.receive_buffer,
         size(4 * KIB, GIB),
-        "Bytes read from one connection before the others have their turn. A single larger request is still received.",
+        "Bytes read from one connection before the others have their turn; twice as many of all busy ones together before\n\
+         the log is written, while clients that send little are active. A single larger request is still received.",
         "Lower it when very many connections send at once and memory is scarce."
     ),
     key!(

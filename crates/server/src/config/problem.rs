@@ -1,7 +1,17 @@
 //! What is wrong with a configuration: where, with the line and a caret, and what to do.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
+
+/// Problems that are told; of further ones only how many there are.
+const TOLD: usize = 50;
+
+/// Characters of a long line that are shown in front of the piece that is wrong, and from its beginning on.
+const SHOWN: (usize, usize) = (60, 100);
+
+/// Characters of a message or an advice that are told: names in a file may be of any length.
+const WORDS: usize = 800;
 
 /// Why a configuration cannot be used: all its problems at once, so that it is mended in one go.
 #[derive(Debug, thiserror::Error)]
@@ -12,13 +22,16 @@ pub struct ConfigError {
 
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (nr, problem) in self.problems.iter().enumerate() {
+        for (nr, problem) in self.problems.iter().take(TOLD).enumerate() {
             if nr > 0 {
                 f.write_str("\n")?;
             }
             write!(f, "{problem}")?;
         }
-        Ok(())
+        match self.problems.len().saturating_sub(TOLD) {
+            0 => Ok(()),
+            more => write!(f, "\nand {more} more problems: mend these first"),
+        }
     }
 }
 
@@ -42,10 +55,12 @@ pub struct Place {
     pub line_nr: Option<usize>,
     /// Column of the first character, from 1.
     pub column: usize,
-    /// Characters pointed at, at least 1.
-    pub len: usize,
-    /// Text of the line.
+    /// Text of the line; of a long one, what stands around the piece.
     pub line: String,
+    /// Characters of `line` in front of the piece.
+    pub indent: usize,
+    /// Characters of `line` pointed at, at least 1.
+    pub len: usize,
 }
 
 impl Place {
@@ -55,12 +70,20 @@ impl Place {
         let line_start = text[..start].rfind('\n').map_or(0, |at| at + 1);
         let line_end = text[start..].find('\n').map_or(text.len(), |at| start + at);
         let end = floor(text, span.end).clamp(start, line_end);
+        let (before, after) = (&text[line_start..start], text[start..line_end].trim_end_matches('\r'));
+        let column = before.chars().count() + 1;
+        let cut_before = column - 1 > SHOWN.0;
+        let from = before.char_indices().rev().nth(SHOWN.0 - 1).filter(|_| cut_before).map_or(0, |(at, _)| at);
+        let to = after.char_indices().nth(SHOWN.1).map_or(after.len(), |(at, _)| at);
+        let dots = |cut: bool| if cut { "…" } else { "" };
+        let line = [dots(cut_before), &before[from..], &after[..to], dots(to < after.len())].concat();
         Place {
             source: source.to_owned(),
             line_nr: Some(text[..start].matches('\n').count() + 1),
-            column: text[line_start..start].chars().count() + 1,
-            len: text[start..end].chars().count().max(1),
-            line: text[line_start..line_end].trim_end_matches('\r').to_owned(),
+            column,
+            indent: before[from..].chars().count() + usize::from(cut_before),
+            len: text[start..end.min(start + to).max(start)].chars().count().max(1),
+            line,
         }
     }
 
@@ -82,20 +105,29 @@ impl fmt::Display for Place {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (message, advice) = (shortened(&self.message), shortened(&self.advice));
         let Some(place) = &self.place else {
-            write!(f, "{}", self.message)?;
-            return if self.advice.is_empty() { Ok(()) } else { write!(f, "\n  {}", self.advice) };
+            write!(f, "{message}")?;
+            return if advice.is_empty() { Ok(()) } else { write!(f, "\n  {advice}") };
         };
         let line_nr = place.line_nr.map(|line_nr| line_nr.to_string()).unwrap_or_default();
         let margin = " ".repeat(line_nr.len());
         // A tab counts as one character here and in the line shown, so that the caret stays below its word.
         let line: String = place.line.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-        let indent = " ".repeat(place.column - 1);
+        let indent = " ".repeat(place.indent);
         let caret = "^".repeat(place.len);
-        writeln!(f, "{place}: {}", self.message)?;
+        writeln!(f, "{place}: {message}")?;
         writeln!(f, " {margin} |")?;
         writeln!(f, " {line_nr} | {line}")?;
-        write!(f, " {margin} | {indent}{caret} {}", self.advice)
+        write!(f, " {margin} | {indent}{caret} {advice}")
+    }
+}
+
+/// A text as long as a person reads it.
+fn shortened(text: &str) -> Cow<'_, str> {
+    match text.char_indices().nth(WORDS) {
+        Some((at, _)) => format!("{}…", &text[..at]).into(),
+        None => text.into(),
     }
 }
 

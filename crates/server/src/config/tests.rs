@@ -379,3 +379,26 @@ fn a_key_is_explained_with_every_way_to_set_it() {
         assert!(text.contains(line), "{text}");
     }
 }
+
+#[test]
+fn a_long_line_with_many_errors_is_told_in_few_words() {
+    let keys: Vec<String> = (0..1200).map(|number| format!("key{number} = 1")).collect();
+    let text = format!("limits = {{ {} }}\n", keys.join(", "));
+    let told = complaint(&text);
+    assert!(text.len() > 12_000 && told.len() < 60_000, "{} bytes for {}", told.len(), text.len());
+    assert!(told.contains("and 1150 more problems: mend these first"), "{told}");
+    // The caret stands below what it is about, also where the line is cut.
+    for lines in told.lines().collect::<Vec<_>>().chunks_exact(4).take(50) {
+        let column = |line: &str, what: &str| line[..line.find(what).expect(what)].chars().count();
+        let name = lines[0].split('`').nth(1).and_then(|name| name.strip_prefix("limits.")).expect("a key");
+        assert_eq!(column(lines[2], &format!("{name} =")), column(lines[3], "^"), "{}", lines.join("\n"));
+    }
+}
+
+#[test]
+fn a_name_of_any_length_is_told_in_few_words() {
+    let name = "é".repeat(100_000);
+    let told = complaint(&format!("[limits]\n\"{name}\" = 1\n")) + &with_sets(&[&name]).unwrap_err().to_string();
+    assert!(told.len() < 10_000, "{} bytes", told.len());
+    assert!(told.contains('…'), "{told}");
+}

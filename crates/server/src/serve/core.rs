@@ -5,10 +5,11 @@ use anyhow::{Context, Result, bail};
 use broker::io::Input;
 use engine::Engine;
 use nameserver::NameServer;
-use remoting::{CloseReason, Door, Env, Event, Facts, Sockets, Verdict};
+use remoting::{CloseReason, Door, Env, Event, Facts, Hearing, Sockets, Verdict};
 use store::disk::Disk;
 
 use super::clock::Clock;
+use super::refusals::Refusals;
 use super::sink::Doors;
 use super::stop::Stop;
 use super::workers::Workers;
@@ -31,6 +32,7 @@ pub struct Core {
     pub facts: Facts,
     pub disk: Arc<dyn Disk>,
     pub facts_due: u64,
+    pub refusals: Refusals,
 }
 
 impl Core {
@@ -48,12 +50,16 @@ impl Core {
     fn turn(&mut self) -> Result<()> {
         let sleep = self.sleep();
         let seconds = self.clock.seconds();
-        self.sockets.wait(sleep, seconds, !self.engine.is_full()).context("cannot wait for connections")?;
+        let may = hearing(&mut self.engine);
+        self.sockets.wait(sleep, seconds, may).context("cannot wait for connections")?;
         let now = self.clock.now();
         if seconds >= self.facts_due {
             self.look_around(seconds);
         }
-        let Core { engine, sockets, door, names, workers, facts, .. } = self;
+        if let Some(line) = self.refusals.tick(seconds) {
+            tracing::info!("{line}");
+        }
+        let Core { engine, sockets, door, names, workers, facts, refusals, .. } = self;
         while let Some(done) = workers.take_done() {
             engine.done(now, done, &mut Doors { sockets, door, names, facts, now })?;
         }
@@ -62,8 +68,8 @@ impl Core {
             tracing::info!("broker {broker} has said nothing for too long and is not routed to any more");
         }
         door.tick(now);
-        let read = !engine.is_full();
-        sockets.turn(read, |event| match event {
+        let may = hearing(engine);
+        sockets.turn(may, |event| match event {
             Event::Opened { session, peer, listener: _ } => {
                 door.opened(session, peer);
                 engine.handle(now, Input::Opened { session, peer });
@@ -78,9 +84,17 @@ impl Core {
                     Err(error) => Verdict::Close(error.to_string()),
                 }
             }
-            Event::Closed { session, reason } => {
-                if let CloseReason::Malformed(why) | CloseReason::Overload(why) = &reason {
-                    tracing::info!(session = session.0, "connection closed: {why}");
+            Event::Refused { peer, why } => {
+                if let Some(line) = refusals.happened("refused", peer, &why) {
+                    tracing::info!("{line}");
+                }
+                Verdict::Keep
+            }
+            Event::Closed { session, peer, reason } => {
+                if let CloseReason::Malformed(why) | CloseReason::Overload(why) | CloseReason::Slow(why) = &reason
+                    && let Some(line) = refusals.happened("closed", peer, why)
+                {
+                    tracing::info!("{line}");
                 }
                 door.gone(session);
                 engine.handle(now, Input::Gone(session));
@@ -105,6 +119,8 @@ impl Core {
         // A reader that makes room later is noticed by the poll, for its connection can then be written.
         let due = [self.engine.next_deadline(now), self.door.next_deadline(), self.names.next_deadline()];
         let due = due.into_iter().flatten().min().map(|due| self.clock.until(due));
+        let line = self.refusals.due_in(self.clock.seconds()).map(Duration::from_secs);
+        let due = [due, line].into_iter().flatten().min();
         // A millisecond more: the poll must not end a fraction of a millisecond before what it waits for is due.
         Some(
             due.map_or(SLEEP_MAX, |due| if due.is_zero() { due } else { due + Duration::from_millis(1) })
@@ -148,4 +164,13 @@ impl Core {
             None => Ok(()),
         }
     }
+}
+
+/// What may be heard now. A batch that somebody waits for and that is not written waits for the sync of the one before.
+fn hearing(engine: &mut Engine) -> Hearing {
+    if engine.is_full() {
+        return Hearing::Nothing;
+    }
+    let (_, out) = engine.broker_mut();
+    if out.urgent && !out.batch.is_empty() { Hearing::Rest } else { Hearing::Anew }
 }

@@ -89,11 +89,13 @@ fn broker(config: &Config, advertise: SocketAddr) -> BrokerConfig {
 pub fn sockets(config: &Config) -> SocketLimits {
     SocketLimits {
         connections: config.limits.connections as usize,
+        connections_per_address: config.limits.connections_per_address.map(|most| most as usize),
         frame_size: config.limits.frame_size as usize,
         send_buffer: config.limits.send_buffer as usize,
         receive_buffer: config.limits.receive_buffer as usize,
         receive_buffers: config.limits.in_flight_bytes as usize,
         send_buffers: config.limits.unread_bytes as usize,
         idle: config.limits.idle_timeout,
+        frame_timeout: config.limits.frame_timeout,
     }
 }

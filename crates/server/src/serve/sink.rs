@@ -51,7 +51,7 @@ impl Sink for Doors<'_> {
     }
 
     fn takes_more(&self, session: SessionId) -> bool {
-        self.sockets.takes_more(session)
+        self.sockets.has_turn(session)
     }
 
     fn pause(&mut self, session: SessionId, paused: bool) {

@@ -10,6 +10,7 @@ use store::directory::DataDirectory;
 
 use super::clock::Clock;
 use super::core::Core;
+use super::refusals::Refusals;
 use super::settings;
 use super::stop::Stop;
 use super::workers::Workers;
@@ -69,7 +70,19 @@ pub fn serve(loaded: &Loaded) -> Result<()> {
         settings: loaded.keys().map(|(key, _)| (key.name.to_owned(), key.shown(config))).collect(),
         ..Facts::default()
     };
-    let mut core = Core { engine, sockets, door, names, clock, workers, stop, facts, disk, facts_due: 0 };
+    let mut core = Core {
+        engine,
+        sockets,
+        door,
+        names,
+        clock,
+        workers,
+        stop,
+        facts,
+        disk,
+        facts_due: 0,
+        refusals: Refusals::default(),
+    };
     let (broker, out): (_, &mut Outputs) = core.engine.broker_mut();
     broker.bootstrap(out);
     greet(config, &addresses, advertise, &opened, started);

@@ -60,6 +60,12 @@ impl Field {
         self.over.load(Ordering::Relaxed)
     }
 
+    /// A new attack begins.
+    pub fn begin(&self) {
+        self.over.store(false, Ordering::Relaxed);
+        self.ready.store(0, Ordering::Relaxed);
+    }
+
     /// Tells the attackers to stop.
     pub fn end(&self) {
         self.over.store(true, Ordering::Relaxed);

@@ -27,6 +27,10 @@ impl Attack for Idle {
         format!("{} idle connections", self.count)
     }
 
+    fn settings(&self) -> &'static [&'static str] {
+        &["limits.connections_per_address=none"]
+    }
+
     fn memory_max(&self) -> u64 {
         self.count as u64 * CONNECTION
     }

@@ -1,12 +1,7 @@
 //! Clients that mean harm, and a well-behaved pair beside them: a producer and a consumer that go on as if nothing were.
 //!
-//! The tests hold correctness and memory to account, on any machine. Times depend on the machine, so they are printed:
-//!
-//! ```text
-//! cargo test --release -p tandem --test hostile -- --ignored --nocapture
-//! ```
-//!
-//! `TANDEM_HOSTILE_ONLY=flood` prints the rows with that word alone.
+//! The tests hold correctness and memory to account, on any machine. Times depend on the machine, so another program
+//! prints them (`table.rs`): `cargo bench -p tandem --bench hostile`.
 //!
 //! [`attack`] is what an attack is, [`stage`] measures one, [`pair`] is the well-behaved pair; the attacks are in
 //! [`connections`] (those who hold or waste connections), [`bytes`] (those who send what is no request) and [`requests`]
@@ -25,80 +20,124 @@ mod bytes;
 mod connections;
 mod pair;
 mod requests;
+// Shared with the table.
+#[allow(dead_code)]
 mod stage;
 
-use attack::Attack;
-use stage::{Figures, Length};
+use std::io::Write;
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use attack::{Attack, Field};
+use broker::{Broker, PATIENCE};
+use stage::Length;
 
 #[test]
 fn a_frame_that_announces_gigabytes_gets_none_of_them() {
-    check(&mut bytes::Announced);
+    check(|| bytes::Announced);
 }
 
 #[test]
 fn frames_that_never_end_are_bounded_together() {
-    check(&mut bytes::Unfinished);
+    check(|| bytes::Unfinished);
 }
 
 #[test]
 fn garbage_harms_nobody() {
-    check(&mut bytes::Garbage);
+    check(|| bytes::Garbage);
 }
 
 #[test]
 fn half_a_frame_and_a_closed_connection_leave_nothing_behind() {
-    check(&mut bytes::HalfFrames);
+    check(|| bytes::HalfFrames);
 }
 
 #[test]
 fn a_byte_a_second_on_many_connections_harms_nobody() {
-    check(&mut connections::SlowLoris { count: 500 });
+    check(|| connections::SlowLoris { count: 500 });
 }
 
 #[test]
 fn thousands_of_idle_connections_cost_little() {
-    check(&mut connections::Idle { count: 2_000 });
+    check(|| connections::Idle { count: 2_000 });
 }
 
 #[test]
 fn consumers_that_never_read_cost_no_more_than_they_may() {
-    check(&mut requests::NeverReads);
+    check(|| requests::NeverReads);
 }
 
 #[test]
 fn producers_that_flood_and_read_no_answer_are_slowed_down_and_nobody_else() {
-    check(&mut requests::Flood);
+    check(|| requests::Flood);
 }
 
 #[test]
 fn nobody_answers_a_check_of_somebody_elses_transaction() {
-    check(&mut requests::Forged::default());
-}
-
-fn check(attack: &mut dyn Attack) {
-    stage::play(attack, Length::Short);
+    check(requests::Forged::default);
 }
 
 #[test]
-#[ignore = "prints figures and takes minutes: see the top of this file"]
-fn the_table() {
-    // As many as files can be open, up to what limits.connections allows unless it is raised.
-    let files = stage::raise_open_files();
-    let idle = files.saturating_sub(200).min(20_000 - 10) as usize;
-    let attacks: [&mut dyn Attack; 9] = [
-        &mut bytes::Announced,
-        &mut bytes::Unfinished,
-        &mut bytes::Garbage,
-        &mut bytes::HalfFrames,
-        &mut connections::SlowLoris { count: 2_000 },
-        &mut connections::Idle { count: idle },
-        &mut requests::NeverReads,
-        &mut requests::Flood,
-        &mut requests::Forged::default(),
-    ];
-    let only = std::env::var("TANDEM_HOSTILE_ONLY").unwrap_or_default();
-    println!("{}", Figures::HEAD);
-    for attack in attacks.into_iter().filter(|attack| attack.name().contains(&only)) {
-        println!("{}", stage::play(attack, Length::Long));
+fn a_request_that_trickles_is_closed_in_time_and_one_that_is_slow_but_whole_is_not() {
+    let mut broker = Broker::with(&["limits.frame_timeout=2s"]);
+    let (mut trickling, mut slow) = (stream(&broker), stream(&broker));
+    let request = requests::send("slow", "K", &[b's'; 4096]);
+    let begun = Instant::now();
+    // One has sent all of each request in a second and begins the next; the other stretches one over all the time.
+    let mut bytes = request.iter();
+    let mut closed = false;
+    let piece = request.len().div_ceil(10);
+    while begun.elapsed() < Duration::from_secs(5) {
+        for part in request.chunks(piece) {
+            slow.write_all(part).expect("it is in time");
+            closed |= trickling.write_all(&[*bytes.next().expect("not all of it is sent")]).is_err();
+            std::thread::sleep(Duration::from_millis(100));
+        }
     }
+    assert!(closed, "a request that takes five seconds is waited for");
+    broker.wait_for_log("limits.frame_timeout");
+    assert!(!attack::is_gone(&mut slow));
+    assert!(broker.connect().keys("slow").len() >= 5);
+}
+
+#[test]
+fn one_address_has_no_more_connections_than_it_may_and_the_log_says_so() {
+    let mut broker = Broker::with(&["limits.connections_per_address=3"]);
+    let mut first: Vec<_> = (0..3).map(|_| broker.connect()).collect();
+    for wire in &mut first {
+        wire.send("orders", "K", b"body");
+    }
+    let mut fourth = stream(&broker);
+    assert!(attack::is_closed(&mut fourth));
+    broker.wait_for_log("127.0.0.1 has 3 connections, and limits.connections_per_address is 3");
+    first.pop();
+    let deadline = Instant::now() + PATIENCE;
+    while attack::is_closed(&mut stream(&broker)) {
+        assert!(Instant::now() < deadline, "there is no room although a connection has gone");
+    }
+}
+
+#[test]
+fn who_is_closed_thousands_of_times_has_not_thousands_of_lines_in_the_log() {
+    let mut broker = Broker::start();
+    for _ in 0..2_000 {
+        let mut stream = stream(&broker);
+        // It may be closed before all of it is written.
+        attack::write(&mut stream, &[0xFF; 16]);
+        assert!(attack::is_closed(&mut stream));
+    }
+    broker.wait_for_log("closed; ");
+    let log = broker.log();
+    assert!(log.contains("closed: frame of"), "{log}");
+    assert!(log.contains(" of them of 127.0.0.1; the last because frame of"), "{log}");
+    assert!(log.lines().count() < 60, "{} lines", log.lines().count());
+}
+
+fn stream(broker: &Broker) -> TcpStream {
+    Field::new(broker.address()).connect().expect("the broker listens")
+}
+
+fn check<A: Attack + 'static>(attack: impl Fn() -> A) {
+    // Long enough to see what is wrong.
+    stage::play(&|| Box::new(attack()), Length { rounds: 1, alone: 20, elsewhere: 0, under: 60 });
 }

@@ -17,29 +17,28 @@ const ITS_OWN: u64 = 48 << 20;
 /// How long an attack may need to have everything in place.
 const SET_UP: Duration = Duration::from_secs(120);
 
-/// How long it is measured.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Length {
-    /// Long enough to see what is wrong.
-    Short,
-    /// Long enough for a 99th percentile.
-    Long,
-}
+/// Between one round and the next: what an attack left behind is closed by then.
+const DUST: Duration = Duration::from_secs(1);
 
-impl Length {
-    /// Messages that the pair exchanges alone, and under attack.
-    fn messages(self) -> (usize, usize) {
-        match self {
-            Length::Short => (20, 60),
-            Length::Long => (400, 600),
-        }
-    }
+/// How long it is measured: so many times, so many messages alone and so many under attack.
+#[derive(Clone, Copy)]
+pub struct Length {
+    /// Alone, elsewhere and under attack in turn, so that what else the machine does falls on all of them.
+    pub rounds: usize,
+    /// Messages of each round that the pair exchanges alone.
+    pub alone: usize,
+    /// Messages of each round that it exchanges while another broker of this machine is attacked; none, and there is
+    /// no other.
+    pub elsewhere: usize,
+    /// Messages of each round under attack.
+    pub under: usize,
 }
 
 /// What was measured.
 pub struct Figures {
     name: String,
     alone: Duration,
+    elsewhere: Option<Duration>,
     under: Duration,
     before: u64,
     peak: u64,
@@ -51,51 +50,68 @@ pub struct Figures {
 impl Figures {
     /// What stands above the columns.
     pub const HEAD: &str = "\
-| attack | p99 alone | p99 under attack | ratio | RSS before | RSS at most | allowed | blows | closed by the broker |\n\
-|---|---|---|---|---|---|---|---|---|";
+| attack | p99 alone | another broker attacked | under attack | to alone | to another | RSS before | at most | allowed \
+| blows | closed by the broker |\n\
+|---|---|---|---|---|---|---|---|---|---|---|";
 }
 
 impl fmt::Display for Figures {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let ms = |took: Duration| took.as_secs_f64() * 1e3;
         let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
+        let ratio = |to: Duration| self.under.as_secs_f64() / to.as_secs_f64();
         let Figures { name, blows, refused, .. } = self;
-        write!(f, "| {name} | {:.2} ms | {:.2} ms ", ms(self.alone), ms(self.under))?;
-        write!(f, "| {:.1} ", self.under.as_secs_f64() / self.alone.as_secs_f64())?;
+        write!(f, "| {name} | {:.2} ms ", ms(self.alone))?;
+        match self.elsewhere {
+            Some(elsewhere) => write!(f, "| {:.2} ms | {:.2} ms ", ms(elsewhere), ms(self.under))?,
+            None => write!(f, "| – | {:.2} ms ", ms(self.under))?,
+        }
+        write!(f, "| {:.1} ", ratio(self.alone))?;
+        match self.elsewhere {
+            Some(elsewhere) => write!(f, "| {:.1} ", ratio(elsewhere))?,
+            None => write!(f, "| – ")?,
+        }
         write!(f, "| {:.0} MiB | {:.0} MiB | {:.0} MiB ", mib(self.before), mib(self.peak), mib(self.allowed))?;
         write!(f, "| {blows} | {refused} |")
     }
 }
 
-/// Lets an attack happen to a new broker.
-pub fn play(attack: &mut dyn Attack, length: Length) -> Figures {
-    raise_open_files();
-    let mut broker = Broker::with(attack.settings());
-    attack.prepare(&mut broker);
-    let mut pair = Pair::of(&broker);
-    let (alone_count, under_count) = length.messages();
-    let alone = pair.exchange(alone_count);
-    let before = broker.memory("VmRSS");
-    let field = Field::new(broker.address());
-    let (peak, watched) = (AtomicU64::new(before), AtomicBool::new(true));
-    let under = {
-        let attack = &*attack;
+/// A broker and who attacks it.
+struct Target {
+    broker: Broker,
+    attack: Box<dyn Attack>,
+    field: Field,
+    peak: AtomicU64,
+}
+
+impl Target {
+    fn new(mut attack: Box<dyn Attack>) -> Self {
+        let mut broker = Broker::with(attack.settings());
+        attack.prepare(&mut broker);
+        let (field, peak) = (Field::new(broker.address()), AtomicU64::new(broker.memory("VmRSS")));
+        Target { broker, attack, field, peak }
+    }
+
+    /// Runs the attack while `meanwhile` runs.
+    fn under_attack<T>(&self, meanwhile: impl FnOnce() -> T) -> T {
+        let Target { broker, attack, field, peak } = self;
+        let watched = AtomicBool::new(true);
+        field.begin();
         std::thread::scope(|scope| {
             for thread in 0..attack.threads() {
-                let field = &field;
                 scope.spawn(move || {
                     stand_back();
                     attack.attack(field, thread);
                 });
             }
-            let (watched, peak, broker) = (&watched, &peak, &broker);
+            let watched = &watched;
             scope.spawn(move || {
                 while watched.load(Ordering::Relaxed) {
                     peak.fetch_max(broker.memory("VmRSS"), Ordering::Relaxed);
                     std::thread::sleep(Duration::from_millis(20));
                 }
             });
-            // Told to stop whatever happens to the pair, or its panic would wait for them for ever.
+            // Told to stop whatever happens meanwhile, or a panic would wait for them for ever.
             let _end = OnDrop(|| {
                 field.end();
                 watched.store(false, Ordering::Relaxed);
@@ -105,21 +121,51 @@ pub fn play(attack: &mut dyn Attack, length: Length) -> Figures {
                 assert!(Instant::now() < deadline, "{}: not in place after {SET_UP:?}", attack.name());
                 std::thread::sleep(Duration::from_millis(5));
             }
-            pair.exchange(under_count)
+            meanwhile()
         })
-    };
-    let allowed = before + ITS_OWN + attack.memory_max();
-    let peak = peak.into_inner();
-    assert!(peak <= allowed, "{}: {peak} bytes of memory, {before} before, {allowed} allowed", attack.name());
-    assert!(field.blows() > 0, "{}: nothing happened", attack.name());
-    attack.aftermath(&mut broker, &field);
+    }
+}
+
+/// Lets an attack happen to a new broker.
+pub fn play(attack: &dyn Fn() -> Box<dyn Attack>, length: Length) -> Figures {
+    raise_open_files();
+    let mut target = Target::new(attack());
+    let other = (length.elsewhere > 0).then(|| Target::new(attack()));
+    let mut pair = Pair::of(&target.broker);
+    let before = target.broker.memory("VmRSS");
+    let (mut alone, mut elsewhere, mut under) = (Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..length.rounds {
+        alone.extend(pair.exchange(length.alone));
+        if let Some(other) = &other {
+            elsewhere.extend(other.under_attack(|| pair.exchange(length.elsewhere)));
+            std::thread::sleep(DUST);
+        }
+        under.extend(target.under_attack(|| pair.exchange(length.under)));
+        if length.rounds > 1 {
+            std::thread::sleep(DUST);
+        }
+    }
+    let allowed = before + ITS_OWN + target.attack.memory_max();
+    let Target { broker, attack, field, peak } = &mut target;
+    let (peak, name) = (peak.load(Ordering::Relaxed), attack.name());
+    assert!(peak <= allowed, "{name}: {peak} bytes of memory, {before} before, {allowed} allowed");
+    assert!(field.blows() > 0, "{name}: nothing happened");
+    attack.aftermath(broker, field);
     // Whoever comes now is served, and what the pair was told is so.
     pair.exchange(5);
     pair.take_stock();
     broker.connect().send("newcomers", "K", b"body");
-    let (alone, under) = (percentile_99(&alone), percentile_99(&under));
-    let (blows, refused) = (field.blows(), field.refused());
-    Figures { name: attack.name(), alone, under, before, peak, allowed, blows, refused }
+    Figures {
+        name,
+        alone: percentile_99(alone),
+        elsewhere: other.map(|_| percentile_99(elsewhere)),
+        under: percentile_99(under),
+        before,
+        peak,
+        allowed,
+        blows: field.blows(),
+        refused: field.refused(),
+    }
 }
 
 struct OnDrop<F: Fn()>(F);
@@ -130,7 +176,9 @@ impl<F: Fn()> Drop for OnDrop<F> {
     }
 }
 
-fn percentile_99(sorted: &[Duration]) -> Duration {
+fn percentile_99(mut took: Vec<Duration>) -> Duration {
+    let sorted = &mut took[..];
+    sorted.sort_unstable();
     sorted[(sorted.len() * 99 / 100).min(sorted.len() - 1)]
 }
 

@@ -1,0 +1,233 @@
+use std::io::Write as _;
+use std::net::TcpStream as Client;
+
+use super::*;
+
+const KIB: usize = 1 << 10;
+
+struct House {
+    sockets: Sockets,
+    address: SocketAddr,
+}
+
+/// What a turn handed over.
+#[derive(Default, Debug)]
+struct Heard {
+    opened: Vec<SessionId>,
+    /// Whose frames, and how long, in order.
+    frames: Vec<(SessionId, usize)>,
+    closed: Vec<CloseReason>,
+}
+
+impl House {
+    fn new() -> Self {
+        let limits = SocketLimits {
+            connections: 100,
+            connections_per_address: None,
+            frame_size: 1024 * KIB,
+            send_buffer: 512 * KIB,
+            receive_buffer: 64 * KIB,
+            receive_buffers: 16 * 1024 * KIB,
+            send_buffers: 16 * 1024 * KIB,
+            idle: Duration::from_secs(1000),
+            frame_timeout: Duration::from_secs(20),
+        };
+        let mut sockets = Sockets::new(limits).unwrap();
+        let (_, address) = sockets.listen("127.0.0.1:0".parse().unwrap()).unwrap();
+        House { sockets, address }
+    }
+
+    fn connect(&mut self) -> (Client, SessionId) {
+        let client = Client::connect(self.address).unwrap();
+        client.set_nonblocking(true).unwrap();
+        for _ in 0..1000 {
+            if let Some(session) = self.turn(0, Hearing::Anew).opened.pop() {
+                return (client, session);
+            }
+        }
+        panic!("it is not accepted");
+    }
+
+    fn turn(&mut self, seconds: u64, hearing: Hearing) -> Heard {
+        let mut heard = Heard::default();
+        self.sockets.wait(Some(Duration::from_millis(5)), seconds, hearing).unwrap();
+        self.sockets.turn(hearing, |event| {
+            match event {
+                Event::Opened { session, .. } => heard.opened.push(session),
+                Event::Frame { session, frame, .. } => heard.frames.push((session, frame.consumed)),
+                Event::Closed { reason, .. } => heard.closed.push(reason),
+                Event::Refused { why, .. } => panic!("{why}"),
+            }
+            Verdict::Keep
+        });
+        heard
+    }
+}
+
+impl Heard {
+    fn bytes_of(&self, session: SessionId) -> usize {
+        self.frames.iter().filter(|(of, _)| *of == session).map(|(_, len)| len).sum()
+    }
+}
+
+/// A frame of so many bytes.
+fn frame(len: usize) -> Vec<u8> {
+    let mut bytes = (len as u32 - 4).to_be_bytes().to_vec();
+    bytes.resize(len, 0);
+    bytes
+}
+
+/// A connection that sends as fast as it can.
+struct Busy {
+    client: Client,
+    session: SessionId,
+    /// Bytes sent of a frame that is not sent whole.
+    begun: usize,
+}
+
+impl Busy {
+    fn flood(&mut self) {
+        let frames = frame(KIB).repeat(256);
+        // Until the system takes no more.
+        while let Ok(sent) = self.client.write(&frames[self.begun..]) {
+            self.begun = (self.begun + sent) % KIB;
+        }
+    }
+}
+
+/// Two that go on sending, and one that says little.
+fn busy_ones_and_a_quiet_one(house: &mut House) -> ([Busy; 2], (Client, SessionId)) {
+    let mut busy = [house.connect(), house.connect()].map(|(client, session)| Busy { client, session, begun: 0 });
+    let quiet = house.connect();
+    for _ in 0..20 {
+        busy.iter_mut().for_each(Busy::flood);
+        house.turn(0, Hearing::Anew);
+    }
+    busy.iter_mut().for_each(Busy::flood);
+    (busy, quiet)
+}
+
+#[test]
+fn while_nobody_says_little_a_busy_connection_is_heard_as_fast_as_it_sends() {
+    let mut house = House::new();
+    let (mut busy, _quiet) = busy_ones_and_a_quiet_one(&mut house);
+    // They go on until nobody else was heard for two seconds.
+    for second in [1, 1, 1, 2, 2, 2, 3, 3, 3] {
+        busy.iter_mut().for_each(Busy::flood);
+        house.turn(second, Hearing::Anew);
+    }
+    // In one batch: nothing is written meanwhile.
+    let mut heard = [0; 2];
+    for _ in 0..20 {
+        busy.iter_mut().for_each(Busy::flood);
+        let turn = house.turn(3, Hearing::Rest);
+        heard = [0, 1].map(|number: usize| heard[number] + turn.bytes_of(busy[number].session));
+    }
+    assert!(heard.iter().all(|bytes| *bytes >= 256 * KIB), "{heard:?} bytes");
+}
+
+#[test]
+fn who_says_little_is_heard_first_and_busy_ones_share_what_one_may_send() {
+    let mut house = House::new();
+    let (mut busy, (mut quiet, session)) = busy_ones_and_a_quiet_one(&mut house);
+    quiet.write_all(&frame(100)).unwrap();
+    let mut first = house.turn(0, Hearing::Anew);
+    while first.bytes_of(session) == 0 {
+        first = house.turn(0, Hearing::Anew);
+    }
+    assert_eq!(first.frames[0].0, session, "it does not wait for the others");
+    busy.iter_mut().for_each(Busy::flood);
+    let round = house.turn(0, Hearing::Anew);
+    let of_each = [0, 1].map(|number: usize| round.bytes_of(busy[number].session));
+    assert!(of_each.iter().all(|bytes| *bytes > 0), "{of_each:?}");
+    assert!(of_each.iter().sum::<usize>() <= 2 * 65 * KIB, "{of_each:?}: two receive buffers, and what goes over");
+}
+
+#[test]
+fn a_share_is_not_renewed_before_the_batch_is_written() {
+    let mut house = House::new();
+    let (mut busy, (mut quiet, session)) = busy_ones_and_a_quiet_one(&mut house);
+    quiet.write_all(&frame(100)).unwrap();
+    while house.turn(0, Hearing::Anew).bytes_of(session) == 0 {}
+    busy.iter_mut().for_each(Busy::flood);
+    house.turn(0, Hearing::Anew);
+    let rest = house.turn(0, Hearing::Rest);
+    assert_eq!(rest.frames, [], "they have had their share");
+    quiet.write_all(&frame(100)).unwrap();
+    let mut rest = house.turn(0, Hearing::Rest);
+    while rest.frames.is_empty() {
+        rest = house.turn(0, Hearing::Rest);
+    }
+    assert_eq!(rest.frames, [(session, 100)]);
+    assert_ne!(house.turn(0, Hearing::Anew).frames, []);
+}
+
+#[test]
+fn answers_of_a_turn_are_shared_and_who_had_to_wait_comes_first_in_the_next() {
+    let mut house = House::new();
+    let clients: Vec<_> = (0..6).map(|_| house.connect()).collect();
+    let mut served = [0; 6];
+    let (mut turns, mut most) = (0, 0);
+    while served.contains(&0) {
+        let mut answered = 0;
+        for (number, (_, session)) in clients.iter().enumerate() {
+            while house.sockets.has_turn(*session) {
+                house.sockets.out(*session).unwrap().extend([0; 64 * KIB]);
+                served[number] += 1;
+                answered += 1;
+            }
+        }
+        house.sockets.flush();
+        (turns, most) = (turns + 1, most.max(answered));
+        assert!(turns < 20, "somebody never has a turn: {served:?}");
+    }
+    // The first answer of each is one of those who say little.
+    assert!(most <= 6 + 2 * ANSWERS_OF_A_TURN, "{most} answers in one turn");
+}
+
+const ANSWERS_OF_A_TURN: usize = 4;
+
+#[test]
+fn a_frame_that_is_not_whole_in_time_closes_its_connection() {
+    let mut house = House::new();
+    let (mut trickling, _) = house.connect();
+    let (mut steady, session) = house.connect();
+    // Never at rest, always in the middle of a frame; but each takes a second.
+    let frames = frame(1000).repeat(50);
+    steady.write_all(&frames[..600]).unwrap();
+    for second in 0..40 {
+        trickling.write_all(&frame(1000)[second..=second]).unwrap();
+        steady.write_all(&frames[600 + second * 1000..][..1000]).unwrap();
+        let mut closed = Vec::new();
+        for _ in 0..3 {
+            closed.extend(house.turn(second as u64, Hearing::Anew).closed);
+        }
+        let Some(reason) = closed.pop() else { continue };
+        assert!((20..=30).contains(&second), "after {second} s");
+        assert!(matches!(&reason, CloseReason::Slow(why) if why.contains("limits.frame_timeout")), "{reason:?}");
+        assert!(house.sockets.unread(session).is_some(), "the steady one is served");
+        return;
+    }
+    panic!("it is waited for");
+}
+
+#[test]
+fn time_in_which_a_connection_was_not_read_does_not_count_for_its_frame() {
+    let mut house = House::new();
+    let (mut client, session) = house.connect();
+    client.write_all(&frame(1000)[..500]).unwrap();
+    house.turn(0, Hearing::Anew);
+    house.turn(0, Hearing::Anew);
+    house.sockets.pause(session, true);
+    for second in 1..100 {
+        assert_eq!(house.turn(second, Hearing::Anew).closed, []);
+    }
+    house.sockets.pause(session, false);
+    client.write_all(&frame(1000)[500..]).unwrap();
+    let mut heard = house.turn(100, Hearing::Anew);
+    while heard.frames.is_empty() {
+        assert_eq!(heard.closed, []);
+        heard = house.turn(100, Hearing::Anew);
+    }
+    assert_eq!(heard.frames, [(session, 1000)]);
+}
