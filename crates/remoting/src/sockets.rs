@@ -37,8 +37,8 @@ pub struct SocketLimits {
     pub frame_size: usize,
     /// Bytes of answers a connection may leave unread before its requests wait.
     pub send_buffer: usize,
-    /// Bytes read from one connection before the others have their turn; and half of those of all busy ones in a batch of
-    /// the log, while somebody else says little.
+    /// Bytes read from one connection before the others have their turn; and those of all busy ones in a batch of the
+    /// log, while somebody else says little.
     pub receive_buffer: usize,
     /// Bytes of unfinished frames of all connections together; beyond it the connection that holds most is closed.
     pub receive_buffers: usize,

@@ -3,8 +3,8 @@
 //! A batch of the log is a round: what is heard while it gathers is written, made durable and answered together, so that
 //! everybody in it waits for all of it. Two kinds of connections are told apart by what went over them lately: those that
 //! say [little](LITTLE), and the busy ones. While nobody says little, busy ones are heard as fast as they send, for long
-//! batches are what makes many sends cheap. As long as somebody does, a round has room for [`ROUND`] receive buffers of
-//! all busy connections together, in equal shares, and those who say little are heard before them. Who does not read its
+//! batches are what makes many sends cheap. As long as somebody does, a round has room for one receive buffer of all
+//! busy connections together, in equal shares, and those who say little are heard before them. Who does not read its
 //! answers waits for none of them, and has a [quarter](UNREAD) of a share.
 
 use std::cell::Cell;
@@ -22,9 +22,6 @@ const REQUEST: usize = 512;
 
 /// Smallest share of a busy connection in a round, however many there are.
 const SHARE_MIN: usize = 4 << 10;
-
-/// Room for busy connections in a round, in receive buffers, while somebody says little.
-const ROUND: usize = 2;
 
 /// The part of its share that a connection has whose answers lie unread.
 const UNREAD: usize = 4;
@@ -97,7 +94,7 @@ impl Shares {
         self.round += 1;
         let disturbed = self.little_heard.is_some_and(|heard| heard + 1 >= seconds);
         self.share = match disturbed {
-            true => ROUND * limits.receive_buffer / self.busy.max(1),
+            true => limits.receive_buffer / self.busy.max(1),
             false => usize::MAX,
         };
         self.busy = 0;

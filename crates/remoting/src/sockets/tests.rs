@@ -112,9 +112,11 @@ fn while_nobody_says_little_a_busy_connection_is_heard_as_fast_as_it_sends() {
     let mut house = House::new();
     let (mut busy, _quiet) = busy_ones_and_a_quiet_one(&mut house);
     // They go on until nobody else was heard for two seconds.
-    for second in [1, 1, 1, 2, 2, 2, 3, 3, 3] {
-        busy.iter_mut().for_each(Busy::flood);
-        house.turn(second, Hearing::Anew);
+    for second in 1..=3 {
+        for _ in 0..20 {
+            busy.iter_mut().for_each(Busy::flood);
+            house.turn(second, Hearing::Anew);
+        }
     }
     // In one batch: nothing is written meanwhile.
     let mut heard = [0; 2];
@@ -140,7 +142,7 @@ fn who_says_little_is_heard_first_and_busy_ones_share_what_one_may_send() {
     let round = house.turn(0, Hearing::Anew);
     let of_each = [0, 1].map(|number: usize| round.bytes_of(busy[number].session));
     assert!(of_each.iter().all(|bytes| *bytes > 0), "{of_each:?}");
-    assert!(of_each.iter().sum::<usize>() <= 2 * 65 * KIB, "{of_each:?}: two receive buffers, and what goes over");
+    assert!(of_each.iter().sum::<usize>() <= 65 * KIB, "{of_each:?}: a receive buffer, and what goes over");
 }
 
 #[test]

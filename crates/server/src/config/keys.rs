@@ -320,8 +320,8 @@ pub const KEYS: &[Key] = &[
     key!(
         limits.receive_buffer,
         size(4 * KIB, GIB),
-        "Bytes read from one connection before the others have their turn; twice as many of all busy ones together before\n\
-         the log is written, while clients that send little are active. A single larger request is still received.",
+        "Bytes read from one connection before the others have their turn; as many of all busy ones together before the\n\
+         log is written, while clients that send little are active. A single larger request is still received.",
         "Lower it when very many connections send at once and memory is scarce."
     ),
     key!(
