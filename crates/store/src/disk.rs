@@ -15,22 +15,6 @@ pub(crate) use rng::Rng;
 use std::io;
 use std::sync::Arc;
 
-/// A stock of zeros to write, and to compare with. It begins on a page, as those must that go past the page cache.
-#[repr(align(4096))]
-struct Zeros([u8; 256 << 10]);
-static STOCK: Zeros = Zeros([0; 256 << 10]);
-pub(crate) const ZEROS: &[u8] = &STOCK.0;
-
-/// Writes zeros as [`DiskFile::write_at`] writes bytes.
-fn write_zeros(file: &(impl DiskFile + ?Sized), mut from: u64, to: u64) -> io::Result<()> {
-    while from < to {
-        let count = (to - from).min(ZEROS.len() as u64);
-        file.write_at(&ZEROS[..count as usize], from)?;
-        from += count;
-    }
-    Ok(())
-}
-
 /// A directory with files in it.
 pub trait Disk: Send + Sync {
     /// Opens a file for reading and writing.
@@ -104,15 +88,6 @@ pub trait DiskFile: Send + Sync {
     /// # Errors
     /// After an error any part of the bytes may have been written.
     fn write_at(&self, bytes: &[u8], at: u64) -> io::Result<()>;
-
-    /// Writes zeros from one position to another. They will be overwritten before anybody reads them, so that they need
-    /// not stay in memory. Durable only after [`DiskFile::sync`].
-    ///
-    /// # Errors
-    /// As [`DiskFile::write_at`].
-    fn write_zeros(&self, from: u64, to: u64) -> io::Result<()> {
-        write_zeros(self, from, to)
-    }
 
     /// Makes all bytes written so far, and the length, durable (fdatasync).
     ///

@@ -2,19 +2,12 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
-use std::os::fd::AsRawFd as _;
-use std::os::unix::fs::{FileExt, OpenOptionsExt as _};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustix::fs::OFlags;
-use rustix::io::Errno;
-
 use super::path::{check_dir, check_file};
-use super::{Disk, DiskFile, Space, write_zeros};
-
-/// What is written past the page cache has to begin and to end on one, in bytes.
-const PAGE: u64 = 4096;
+use super::{Disk, DiskFile, Space};
 
 /// A directory of the operating system, see [`Disk`].
 #[derive(Debug)]
@@ -102,18 +95,6 @@ struct RealFile {
     file: File,
 }
 
-impl RealFile {
-    /// The same file, written past the page cache.
-    fn direct(&self) -> io::Result<RealFile> {
-        // By what is open and not by its name, which may be another by now. Not every system has this directory; whether
-        // the file can be opened in the usual way was found out before.
-        let flags = OFlags::DIRECT.bits() as i32;
-        let path = format!("/proc/self/fd/{}", self.file.as_raw_fd());
-        let file = OpenOptions::new().write(true).custom_flags(flags).open(path);
-        file.map(|file| RealFile { file }).map_err(|_| Errno::INVAL.into())
-    }
-}
-
 impl DiskFile for RealFile {
     fn read_at(&self, buf: &mut [u8], at: u64) -> io::Result<usize> {
         let mut read = 0;
@@ -130,22 +111,6 @@ impl DiskFile for RealFile {
 
     fn write_at(&self, bytes: &[u8], at: u64) -> io::Result<()> {
         self.file.write_all_at(bytes, at)
-    }
-
-    /// Past the page cache: in it, zeros that nobody will read took a quarter of the CPU time of a broker under load, and
-    /// the memory of what is read. A file system that cannot do that gets them as any other bytes.
-    fn write_zeros(&self, from: u64, to: u64) -> io::Result<()> {
-        let (first, last) = (from.next_multiple_of(PAGE), to - to % PAGE);
-        if first >= last {
-            return write_zeros(self, from, to);
-        }
-        write_zeros(self, from, first)?;
-        match self.direct().and_then(|file| write_zeros(&file, first, last)) {
-            // It has begun at a page and has whole pages: what it refuses is the way it is to be written.
-            Err(error) if error.raw_os_error() == Some(Errno::INVAL.raw_os_error()) => write_zeros(self, first, last)?,
-            done => done?,
-        }
-        write_zeros(self, last, to)
     }
 
     fn sync(&self) -> io::Result<()> {
@@ -187,22 +152,6 @@ mod tests {
         assert_eq!(again.len().unwrap(), 8);
         again.set_len(0).unwrap();
         assert!(again.is_empty().unwrap());
-    }
-
-    #[test]
-    fn zeros_are_written_from_anywhere_to_anywhere() {
-        let (_dir, disk) = disk();
-        let file = disk.create("a").unwrap();
-        let len = 3 << 20;
-        for (from, to) in [(0, len), (32, len), (1, 2), (4095, 4097), (4096, 8192), (100, len - 100), (5, 5)] {
-            file.write_at(&vec![7; len as usize], 0).unwrap();
-            file.write_zeros(from, to).unwrap();
-            let mut bytes = vec![1; len as usize];
-            assert_eq!(file.read_at(&mut bytes, 0).unwrap(), bytes.len());
-            let wrong =
-                bytes.iter().zip(0..).position(|(&byte, at)| byte != if (from..to).contains(&at) { 0 } else { 7 });
-            assert_eq!(wrong, None, "{from}..{to}");
-        }
     }
 
     #[test]

@@ -9,7 +9,7 @@ use thiserror::Error;
 use crate::disk::{Disk, DiskFile};
 
 use super::error::is_full;
-use super::segment::{DIR, Segment, spare_path, spare_tmp_path};
+use super::segment::{DIR, Segment, spare_path, spare_tmp_path, write_zeros};
 
 /// Bytes filled between two syncs: so that a sync of the log that comes in between waits for a few milliseconds at most.
 const FILL_STEP: u64 = 4 << 20;
@@ -113,7 +113,7 @@ fn fill(disk: &dyn Disk, unfinished: &str, number: u64, size: u64) -> io::Result
     let mut filled = 0;
     while filled < size {
         let to = size.min(filled + FILL_STEP);
-        file.write_zeros(filled, to)?;
+        write_zeros(&*file, filled, to)?;
         file.sync()?;
         filled = to;
     }

@@ -7,8 +7,6 @@ use message::CommitLogOffset;
 use message::batch::{Batch, BatchError, BatchHeader, HEADER_LEN, Sealed};
 use thiserror::Error;
 
-use crate::disk::ZEROS;
-
 use super::segment::Segment;
 
 /// Bytes read at a time: large enough for a disk's full rate, small beside everything else in memory.
@@ -158,7 +156,7 @@ fn candidates(bytes: &[u8], end: usize) -> impl Iterator<Item = usize> {
     std::iter::from_fn(move || {
         while from < end {
             // Most of a segment that is not full is zeros, and slices are compared many bytes at a time.
-            let zeros = &ZEROS[..4096.min(end - from)];
+            let zeros = &super::segment::ZEROS[..4096.min(end - from)];
             if bytes[from..].starts_with(zeros) {
                 from += zeros.len();
                 continue;

@@ -4,11 +4,11 @@ use std::io;
 
 use message::CommitLogOffset;
 
-use crate::disk::{Disk, ZEROS};
+use crate::disk::Disk;
 
 use super::error::{OpenError, is_full};
 use super::files::Files;
-use super::segment::{DIR, Segment, ZEROING_NAME, encode_header};
+use super::segment::{DIR, Segment, ZEROING_NAME, ZEROS, encode_header};
 
 /// Bytes read at a time where nothing is parsed.
 const PIECE: usize = 1 << 20;
