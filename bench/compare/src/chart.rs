@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::Figure;
-use crate::rows::{ROWS, SYSTEMS};
+use crate::rows::{ROWS, SYSTEMS, Scale};
 use crate::table::{median, rate};
 use comparing::systems::System;
 
@@ -14,9 +14,12 @@ const GAP: f64 = 8.0;
 const TITLE: f64 = 30.0;
 
 /// File names and pictures.
-pub fn all(figures: &[Figure]) -> Vec<(String, String)> {
+pub fn all(figures: &[Figure], scale: &Scale) -> Vec<(String, String)> {
     let mut charts = Vec::new();
     for (row, what) in ROWS.iter().enumerate() {
+        if (what.options)(scale).rate.is_some() {
+            continue;
+        }
         let bars: Vec<_> =
             SYSTEMS.iter().filter_map(|system| Some((*system, median(figures, row, *system, rate(row))?))).collect();
         let most = bars.iter().map(|(_, median)| median.greatest).fold(0.0, f64::max);

@@ -56,7 +56,7 @@ fn main() -> anyhow::Result<()> {
     print!("{text}");
     if let Some(out) = &arguments.out {
         std::fs::create_dir_all(out)?;
-        for (name, svg) in chart::all(&figures) {
+        for (name, svg) in chart::all(&figures, &arguments.scale) {
             std::fs::write(out.join(name), svg)?;
         }
         std::fs::write(out.join("compare.json"), table::json(&figures))?;

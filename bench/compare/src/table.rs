@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use bench::Report;
 
 use crate::Figure;
-use crate::rows::{ROWS, SYSTEMS, Scale};
+use crate::rows::{ROWS, Row, SYSTEMS, Scale};
 use comparing::systems::{HEAP, System};
 
 /// Above this share of the machine, others disturb.
@@ -25,7 +25,9 @@ pub fn median(figures: &[Figure], row: usize, system: System, of: impl Fn(&Repor
     let mut values: Vec<f64> = ours.filter_map(|figure| of(&figure.report)).collect();
     values.sort_by(f64::total_cmp);
     let (least, greatest) = (*values.first()?, *values.last()?);
-    Some(Median { middle: values[values.len() / 2], least, greatest })
+    // Of an even number, what lies between the two in the middle.
+    let (low, high) = (values[(values.len() - 1) / 2], values[values.len() / 2]);
+    Some(Median { middle: f64::midpoint(low, high), least, greatest })
 }
 
 /// What a row compares.
@@ -53,7 +55,9 @@ pub fn markdown(figures: &[Figure], rounds: usize, scale: &Scale) -> String {
     line(
         "\n| Tandem is | of RocketMQ SYNC_FLUSH | of RocketMQ ASYNC_FLUSH | of the ceiling |\n|---|--:|--:|--:|".into(),
     );
-    for (row, what) in ROWS.iter().enumerate() {
+    // Of a given rate there is nothing to compare but latencies.
+    let own_rate = |row: &(usize, &Row)| (row.1.options)(scale).rate.is_none();
+    for (row, what) in ROWS.iter().enumerate().filter(own_rate) {
         let of = |system| {
             let own = median(figures, row, System::Tandem, rate(row))?;
             Some(own.middle / median(figures, row, system, rate(row))?.middle)
@@ -70,7 +74,7 @@ pub fn markdown(figures: &[Figure], rounds: usize, scale: &Scale) -> String {
             |value| format!("{value:.1}"),
         ),
         (
-            "bytes to the device for each",
+            "bytes the device took for each",
             |report| Some(report.per_operation(report.broker?.device_bytes? as f64)),
             |value| format!("{value:.0}"),
         ),

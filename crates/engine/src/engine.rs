@@ -126,6 +126,8 @@ pub struct Engine {
     pub(crate) synced_at: Timestamp,
     /// The time of the last turn.
     pub(crate) last_turn: Timestamp,
+    /// The segment that was written to at the last look.
+    pub(crate) newest_segment: CommitLogOffset,
     /// Records are being stored again, so that their segments can go.
     pub(crate) carrying: bool,
     /// Behind the last of those that were.
@@ -167,6 +169,7 @@ impl Engine {
             parked: BTreeMap::new(),
             lazy_since: None,
             synced_at: now,
+            newest_segment: CommitLogOffset::ZERO,
             carrying: false,
             carried_until: CommitLogOffset::ZERO,
             failure_told: false,

@@ -51,9 +51,12 @@ impl Engine {
         self.out.list.push(Output::Warn(text));
     }
 
-    /// Looks now and then which segments may go.
+    /// Looks now and then which segments may go, and whenever one is begun: those that go are used again then, and none has
+    /// to be filled.
     pub(crate) fn retain_if_due(&mut self, now: Timestamp) {
-        if now >= self.jobs.retention_not_before {
+        let newest = self.log.newest();
+        let begun = std::mem::replace(&mut self.newest_segment, newest) != newest;
+        if now >= self.jobs.retention_not_before || begun && !self.carrying {
             self.retain(now);
         }
     }

@@ -18,6 +18,10 @@ pub struct SegmentInfo {
     pub last_time: Option<Timestamp>,
 }
 
+/// Segments kept to be used again beyond those that are prepared. Several are given up at a time; were they removed, others
+/// would be filled in their place, and each byte of the log be written twice.
+const RECYCLED_MAX: usize = 4;
+
 impl Log {
     /// All segments, oldest first. The last one is written to and never dropped.
     pub fn segments(&self) -> Vec<SegmentInfo> {
@@ -50,6 +54,11 @@ impl Log {
         self.view.start()
     }
 
+    /// Offset of the first byte of the segment that is written to.
+    pub fn newest(&self) -> CommitLogOffset {
+        self.active().base()
+    }
+
     /// The next piece of work to be done beside the log: recycling what was given up, then preparing what will be
     /// needed. One at a time; `None` when there is nothing to do for now. Ask after [`Log::finish_chore`], and now and
     /// then.
@@ -77,7 +86,7 @@ impl Log {
             return None;
         }
         let segment = self.retired.pop_front()?;
-        let wanted = self.spares.len() < self.config.spare_segments;
+        let wanted = self.spares.len() < self.config.spare_segments + RECYCLED_MAX;
         let spare = wanted.then(|| self.take_spare_number());
         Some(Task::Retire { segment, spare, size: self.config.segment_size })
     }

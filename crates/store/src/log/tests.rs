@@ -244,6 +244,30 @@ fn dropped_segments_are_recycled_oldest_first_and_their_bytes_pass_for_nothing()
 }
 
 #[test]
+fn of_many_segments_given_up_at_once_some_are_kept_to_be_used_again() {
+    let disk = FakeDisk::new(1);
+    let mut log = small(&disk);
+    settle(&mut log);
+    for value in 0..20 {
+        append(&mut log, 1500, value);
+    }
+    log.sync().unwrap();
+    log.drop_before(log.synced());
+    let outcomes = settle(&mut log);
+    let recycled = outcomes.iter().filter(|outcome| matches!(outcome, ChoreOutcome::Recycled(_))).count();
+    assert!(recycled > SMALL.spare_segments, "{outcomes:?}");
+    assert!(outcomes.iter().any(|outcome| matches!(outcome, ChoreOutcome::Removed(_))), "{outcomes:?}");
+    // So many segments are begun before one has to be filled.
+    let begun = log.newest();
+    let mut spares = 0;
+    while !settle(&mut log).contains(&ChoreOutcome::Prepared) {
+        append(&mut log, 3000, 1);
+        spares += 1;
+    }
+    assert!(spares > SMALL.spare_segments && log.newest() > begun, "{spares}");
+}
+
+#[test]
 fn the_rest_of_a_batchs_last_page_is_zeros_whatever_the_segment_held_before() {
     let disk = FakeDisk::new(1);
     let mut log = small(&disk);
