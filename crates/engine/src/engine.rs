@@ -128,6 +128,8 @@ pub struct Engine {
     pub(crate) last_turn: Timestamp,
     /// The segment that was written to at the last look.
     pub(crate) newest_segment: CommitLogOffset,
+    /// Before this time a segment that is begun is no reason to look which may go.
+    pub(crate) begun_not_before: Timestamp,
     /// Records are being stored again, so that their segments can go.
     pub(crate) carrying: bool,
     /// Behind the last of those that were.
@@ -170,6 +172,7 @@ impl Engine {
             lazy_since: None,
             synced_at: now,
             newest_segment: CommitLogOffset::ZERO,
+            begun_not_before: Timestamp::ZERO,
             carrying: false,
             carried_until: CommitLogOffset::ZERO,
             failure_told: false,

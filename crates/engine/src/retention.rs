@@ -56,7 +56,7 @@ impl Engine {
     pub(crate) fn retain_if_due(&mut self, now: Timestamp) {
         let newest = self.log.newest();
         let begun = std::mem::replace(&mut self.newest_segment, newest) != newest;
-        if now >= self.jobs.retention_not_before || begun && !self.carrying {
+        if now >= self.jobs.retention_not_before || begun && now >= self.begun_not_before {
             self.retain(now);
         }
     }
@@ -76,6 +76,8 @@ impl Engine {
         // What is carried now is behind the newest snapshot: the next round finds it covered.
         if self.broker.carry_before(cut, &mut self.out) > 0 {
             self.jobs.retention_not_before = now.plus_ms(CARRY_MS);
+            // What is carried begins segments, and where more must stay than may stay it would never come to an end.
+            self.begun_not_before = now.plus_ms(ROUND_MS);
             self.carrying = true;
             return;
         }
