@@ -222,8 +222,11 @@ impl World {
         self.node.as_ref().map_or(CommitLogOffset::ZERO, |node| node.engine.log().written())
     }
 
+    /// The furthest place at which the log has ever begun. A process that is killed may leave files of segments that were
+    /// given up; the next one finds them as they are, and what was known of them is gone all the same.
     pub(crate) fn log_start(&self) -> CommitLogOffset {
-        self.node.as_ref().map_or(CommitLogOffset::ZERO, |node| node.engine.log().start())
+        let now = self.node.as_ref().map_or(CommitLogOffset::ZERO, |node| node.engine.log().start());
+        now.max(self.oracle.log_start)
     }
 
     /// A client asks the broker for something, by its connection. False if it has none.

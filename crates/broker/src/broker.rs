@@ -40,7 +40,10 @@ pub struct Broker {
     pub(crate) pending: VecDeque<Pending>,
     pub(crate) deciding: HashMap<CommitLogOffset, Deciding>,
     pub(crate) delivering: HashSet<CommitLogOffset>,
+    /// Records that are being stored again, by what they are known by.
     pub(crate) carrying: HashSet<CommitLogOffset>,
+    /// Bytes of records that are being read, to be stored again: they will be in the batch.
+    pub(crate) carry_reads: usize,
 
     // What a restart forgets.
     pub(crate) sessions: Sessions,
@@ -84,6 +87,7 @@ impl Broker {
             deciding: HashMap::default(),
             delivering: HashSet::new(),
             carrying: HashSet::new(),
+            carry_reads: 0,
             sessions: Sessions::default(),
             consumers: Consumers::default(),
             locks: Locks::default(),
@@ -325,10 +329,10 @@ impl Broker {
             Purpose::SendBack(work) => self.sent_back(*work, outcome, out),
             Purpose::Settle(work) => self.settled_by_read(*work, outcome, out),
             Purpose::Decide(work) => self.decide_carried(*work, outcome, out),
-            Purpose::Deliver(source) => self.deliver_carried(source, outcome, out),
+            Purpose::Deliver(source, len) => self.deliver_carried(source, len, outcome, out),
             Purpose::Check { half, session } => self.check_read(half, session, outcome, out),
             Purpose::HalfView(work) => self.view_read(*work, outcome, out),
-            Purpose::Carry(source) => self.carry(source, outcome, out),
+            Purpose::Carry(source, len) => self.carry(source, len, outcome, out),
             Purpose::ListByKey(work) => self.list_by_key(&work, outcome, out),
             Purpose::ShowByOffset { reply, key } => self.shown_by_offset(reply, key, outcome, out),
             Purpose::Show(reply) => self.shown(reply, outcome, out),

@@ -1,5 +1,6 @@
-use foldhash::HashMap;
 use std::sync::Arc;
+
+use foldhash::HashMap;
 
 /// What happened since the start, for people and for statistics. Lost at a restart.
 #[derive(Clone, Debug, Default)]

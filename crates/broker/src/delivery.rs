@@ -1,5 +1,7 @@
 //! Messages whose time has come, and records that must move before their segment goes.
 
+use std::ops::Range;
+
 use message::entry::{Carried, Deliver, Entry, Place, TopicConfig};
 use message::{CommitLogOffset, Timestamp};
 
@@ -32,34 +34,47 @@ impl Broker {
             .filter(|source| !delivering.contains(source))
             .take(DELIVERIES_PER_TURN)
             .collect();
-        let mut carried = 0;
         for source in due {
             let Some(message) = self.state.scheduled.get(source) else { continue };
-            let old = self.now.since_ms(message.stored) > self.config.limits.link_ms;
-            if old && !self.may_carry(message.record_len, &mut carried, out) {
+            if self.now.since_ms(message.stored) <= self.config.limits.link_ms {
+                self.delivering.insert(source);
+                self.deliver(source, None, out);
+                continue;
+            }
+            let record = RecordAt { at: message.record_at, len: message.record_len };
+            if !self.may_carry(record.len, out) {
+                // What is in the way may wait for company, such as records that are carried; what is due does not.
+                out.urgent = true;
                 break;
             }
             self.delivering.insert(source);
-            if old {
-                let record = RecordAt { at: message.record_at, len: message.record_len };
-                let ticket = self.reads.begin(Purpose::Deliver(source));
-                out.list.push(Output::Read(ticket, ReadRequest::Records(vec![record])));
-            } else {
-                self.deliver(source, None, out);
-            }
+            self.read_to_carry(Purpose::Deliver(source, record.len), record, out);
         }
     }
 
-    /// Whether one more record is read to be stored again in this turn: no more of them than what may wait for a sync,
-    /// but always one. The others have their turn when those are on the disk.
-    fn may_carry(&self, len: u32, carried: &mut usize, out: &Outputs) -> bool {
-        let first = *carried == 0 && out.batch.is_empty();
-        *carried += len as usize;
-        first || out.batch.framed_len() + *carried <= self.config.limits.batch_bytes
+    /// Whether one more record is read to be stored again: no more of them than what may wait for a sync, but always
+    /// one. The others have their turn when those are on the disk.
+    fn may_carry(&self, len: u32, out: &Outputs) -> bool {
+        let ahead = out.batch.framed_len() + self.carry_reads;
+        let first = self.carry_reads == 0 && out.batch.is_empty();
+        first || ahead + len as usize <= self.config.limits.batch_bytes
     }
 
-    /// Goes on with a delivery whose record was read, to be carried.
-    pub(crate) fn deliver_carried(&mut self, source: CommitLogOffset, outcome: ReadOutcome, out: &mut Outputs) {
+    fn read_to_carry(&mut self, purpose: Purpose, record: RecordAt, out: &mut Outputs) {
+        self.carry_reads += record.len as usize;
+        let ticket = self.reads.begin(purpose);
+        out.list.push(Output::Read(ticket, ReadRequest::Records(vec![record])));
+    }
+
+    /// Goes on with a delivery whose record of `len` bytes was read, to be carried.
+    pub(crate) fn deliver_carried(
+        &mut self,
+        source: CommitLogOffset,
+        len: u32,
+        outcome: ReadOutcome,
+        out: &mut Outputs,
+    ) {
+        self.carry_reads -= len as usize;
         match outcome {
             ReadOutcome::Records(Some(record)) => self.deliver(source, Some(&record), out),
             // Stays scheduled: it is tried again.
@@ -123,45 +138,60 @@ impl Broker {
         Some(due.max(waits).max(if full { self.now.plus_ms(RETRY_MS) } else { due }))
     }
 
-    /// Stores records again that lie before `before` and are still needed, so that their segment may go: as many as one
-    /// batch takes. Returns how many there are: the segment may go when none is left.
-    pub fn carry_before(&mut self, before: CommitLogOffset, out: &mut Outputs) -> usize {
-        let range = CommitLogOffset::ZERO..before;
-        let mut records: Vec<(CommitLogOffset, RecordAt)> = self
-            .state
-            .ledger
-            .open_in(range.clone())
-            .map(|half| (half.at(), RecordAt { at: half.record_at(), len: half.record_len() }))
-            .collect();
+    /// Bytes of records in each part of the log that are still needed: of undecided halves and of messages whose time has
+    /// not come. The parts lie one behind the other; `ends` are where they end, and the first begins with the log.
+    pub fn needed_in(&self, ends: &[CommitLogOffset]) -> Vec<u64> {
+        let mut needed = vec![0; ends.len()];
+        let Some(last) = ends.last() else { return needed };
+        for (_, record) in self.records_in(CommitLogOffset::ZERO..*last) {
+            needed[ends.partition_point(|end| *end <= record.at)] += u64::from(record.len);
+        }
+        needed
+    }
+
+    /// The records in a part of the log that are still needed, and what each is known by.
+    fn records_in(&self, range: Range<CommitLogOffset>) -> impl Iterator<Item = (CommitLogOffset, RecordAt)> {
+        let halves = self.state.ledger.open_in(range.clone());
+        let halves = halves.map(|half| (half.at(), RecordAt { at: half.record_at(), len: half.record_len() }));
         let scheduled = self.state.scheduled.in_range(range);
-        records.extend(
-            scheduled
-                .into_iter()
-                .map(|(source, message)| (source, RecordAt { at: message.record_at, len: message.record_len })),
-        );
-        let left = records.len();
-        let mut carried = 0;
+        let scheduled =
+            scheduled.map(|(source, message)| (source, RecordAt { at: message.record_at, len: message.record_len }));
+        halves.chain(scheduled)
+    }
+
+    /// Stores records again that lie before `before` and are still needed, so that their segment may go: as many as one
+    /// batch takes. Returns whether there were any: the segment may go when none is left.
+    pub fn carry_before(&mut self, before: CommitLogOffset, out: &mut Outputs) -> bool {
+        let mut records = self.records_in(CommitLogOffset::ZERO..before).peekable();
+        let any = records.peek().is_some();
+        let mut bytes = 0;
+        // More than one batch takes is not even looked at, however many there are.
+        let records: Vec<(CommitLogOffset, RecordAt)> = records
+            .filter(|(source, _)| !self.carrying.contains(source))
+            .take_while(|(_, record)| {
+                let full = bytes > self.config.limits.batch_bytes;
+                bytes += record.len as usize;
+                !full
+            })
+            .collect();
         for (source, record) in records {
-            if self.carrying.contains(&source) {
-                continue;
-            }
-            if !self.may_carry(record.len, &mut carried, out) {
+            if !self.may_carry(record.len, out) {
                 break;
             }
             self.carrying.insert(source);
-            let ticket = self.reads.begin(Purpose::Carry(source));
-            out.list.push(Output::Read(ticket, ReadRequest::Records(vec![record])));
+            self.read_to_carry(Purpose::Carry(source, record.len), record, out);
         }
-        left
+        any
     }
 
-    pub(crate) fn carry(&mut self, source: CommitLogOffset, outcome: ReadOutcome, out: &mut Outputs) {
-        self.carrying.remove(&source);
+    pub(crate) fn carry(&mut self, source: CommitLogOffset, len: u32, outcome: ReadOutcome, out: &mut Outputs) {
+        self.carry_reads -= len as usize;
         match outcome {
-            ReadOutcome::Records(Some(record)) => self.propose(out, Pending::Nobody, false, |payload| {
+            ReadOutcome::Records(Some(record)) => self.propose(out, Pending::Carry(source), false, |payload| {
                 Entry::Carried(Carried { source, record: &record }).encode(payload);
             }),
             outcome => {
+                self.carrying.remove(&source);
                 let why = outcome.failure();
                 let text = format!("the message at offset {source} cannot be read, so its segment stays: {why}");
                 out.list.push(Output::Warn(text));

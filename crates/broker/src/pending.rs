@@ -28,6 +28,8 @@ pub(crate) enum Pending {
     Decision(CommitLogOffset),
     /// A scheduled message that is being delivered.
     Deliver(CommitLogOffset),
+    /// A record that is stored again, by what it is known by.
+    Carry(CommitLogOffset),
     /// Offsets, and those who want to know that they are stored.
     Offsets {
         replies: Vec<Reply>,

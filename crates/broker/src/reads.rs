@@ -29,14 +29,14 @@ pub(crate) enum Purpose {
     Settle(Box<SettleWork>),
     /// A decision whose record must be carried.
     Decide(Box<DecideWork>),
-    /// A scheduled message whose record must be carried.
-    Deliver(CommitLogOffset),
+    /// A scheduled message whose record, of so many bytes, must be carried.
+    Deliver(CommitLogOffset, u32),
     /// The record of a half that is to be asked about.
     Check { half: CommitLogOffset, session: SessionId },
     /// Records of halves, as a topic of the system shows them.
     HalfView(Box<HalfViewWork>),
-    /// A record that is stored again.
-    Carry(CommitLogOffset),
+    /// A record, of so many bytes, that is stored again.
+    Carry(CommitLogOffset, u32),
     /// The halves with a key: for an operator.
     ListByKey(Box<ListWork>),
     /// An entry at an offset, which may be that of a half: for an operator.
@@ -180,9 +180,9 @@ impl Reads {
             | Purpose::SendBack(_)
             | Purpose::Settle(_)
             | Purpose::Decide(_)
-            | Purpose::Deliver(_)
+            | Purpose::Deliver(..)
             | Purpose::Check { .. }
-            | Purpose::Carry(_) => None,
+            | Purpose::Carry(..) => None,
         }
     }
 

@@ -59,7 +59,8 @@ impl Engine {
             return None;
         }
         let since = *self.lazy_since.get_or_insert(now);
-        if !self.out.urgent && now.since_ms(since) < self.config.lazy_ms {
+        // Nothing is read from clients while the batch is full: it waits for no company then.
+        if !self.out.urgent && !self.is_full() && now.since_ms(since) < self.config.lazy_ms {
             return None;
         }
         self.lazy_since = None;

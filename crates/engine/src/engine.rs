@@ -130,8 +130,8 @@ pub struct Engine {
     pub(crate) newest_segment: CommitLogOffset,
     /// Before this time a segment that is begun is no reason to look which may go.
     pub(crate) begun_not_before: Timestamp,
-    /// Records are being stored again, so that their segments can go.
-    pub(crate) carrying: bool,
+    /// Records that lie before this are being stored again, so that their segments can go.
+    pub(crate) carrying: Option<CommitLogOffset>,
     /// Behind the last of those that were.
     pub(crate) carried_until: CommitLogOffset,
     /// It was said that the log has failed.
@@ -173,7 +173,7 @@ impl Engine {
             synced_at: now,
             newest_segment: CommitLogOffset::ZERO,
             begun_not_before: Timestamp::ZERO,
-            carrying: false,
+            carrying: None,
             carried_until: CommitLogOffset::ZERO,
             failure_told: false,
             last_turn: now,

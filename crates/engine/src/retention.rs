@@ -1,5 +1,6 @@
 use broker::io::Output;
 use message::{CommitLogOffset, Timestamp};
+use store::log::SegmentInfo;
 
 use crate::engine::Engine;
 
@@ -11,6 +12,11 @@ pub struct Retention {
     /// Bytes of log beyond which the oldest go before their time; `None` for no bound.
     pub size: Option<u64>,
 }
+
+/// For the sake of [`Retention::size`], records that must stay are stored again only where they are at most this part of
+/// what their going frees: in the limit three bytes are written for one that is freed. Else a log in which more must stay
+/// than may stay would be carried round for ever; so it is longer by what must stay until enough has come between.
+const NEEDED_MAX: (u64, u64) = (3, 4);
 
 /// Milliseconds between two looks at what may go.
 const ROUND_MS: i64 = 10_000;
@@ -70,18 +76,27 @@ impl Engine {
         if self.log.poisoned().is_some() {
             return;
         }
-        let Some(wanted) = self.expired_until(now) else { return };
+        let segments = self.log.segments();
+        let segments = &segments[..segments.len().saturating_sub(1)];
+        let (old, surplus) = self.expired(now, segments);
+        let Some(expired) = old.max(surplus).checked_sub(1).map(|last| segments[last].end) else { return };
+        // While records are carried the aim stays: what is carried would itself be the next that must go.
+        let aim = match self.carrying {
+            Some(aim) => aim,
+            None if surplus > old => self.worth_carrying(&segments[..surplus], old),
+            None => expired,
+        };
         let limit = self.jobs.log_needed_from.min(self.log.synced());
-        let Some(cut) = self.closed_under_links(wanted.min(limit)) else { return };
+        let Some(cut) = self.closed_under_links(segments, expired.min(limit), aim) else { return };
         // What is carried now is behind the newest snapshot: the next round finds it covered.
-        if self.broker.carry_before(cut, &mut self.out) > 0 {
+        if self.broker.carry_before(cut, &mut self.out) {
             self.jobs.retention_not_before = now.plus_ms(CARRY_MS);
-            // What is carried begins segments, and where more must stay than may stay it would never come to an end.
+            // What is carried begins segments: none of them is a reason to look again.
             self.begun_not_before = now.plus_ms(ROUND_MS);
-            self.carrying = true;
+            self.carrying = Some(cut);
             return;
         }
-        if std::mem::take(&mut self.carrying) {
+        if self.carrying.take().is_some() {
             self.carried_until = self.log.written();
         }
         // With durability = "memory" what was carried may be lost yet, and then the original is all there is.
@@ -93,31 +108,40 @@ impl Engine {
         self.index.trim(start);
     }
 
-    /// The end of the last segment that age or size lets go.
-    fn expired_until(&self, now: Timestamp) -> Option<CommitLogOffset> {
-        let segments = self.log.segments();
-        let total = self.log.written().get() - self.log.start().get();
-        let mut expired = None;
-        for segment in &segments[..segments.len().saturating_sub(1)] {
-            let old = now >= self.age_not_before
-                && segment.last_time.is_some_and(|last| now.since_ms(last) > self.config.retention.age_ms);
-            let left = total - (segment.end.get() - self.log.start().get());
-            let surplus = self.config.retention.size.is_some_and(|size| left >= size);
-            if !old && !surplus {
-                break;
-            }
-            expired = Some(segment.end);
-        }
-        expired
+    /// How many of the first segments age lets go, and how many size does.
+    fn expired(&self, now: Timestamp, segments: &[SegmentInfo]) -> (usize, usize) {
+        let age_ms = self.config.retention.age_ms;
+        let is_old = |segment: &&SegmentInfo| segment.last_time.is_some_and(|last| now.since_ms(last) > age_ms);
+        let old = if now >= self.age_not_before { segments.iter().take_while(is_old).count() } else { 0 };
+        let size = self.config.retention.size.unwrap_or(u64::MAX);
+        let left = |segment: &&SegmentInfo| self.log.written().get() - segment.end.get();
+        (old, segments.iter().take_while(|segment| left(segment) >= size).count())
     }
 
-    /// The largest end of a segment, at most `wanted`, such that nothing that must stay links to before it: what became
-    /// visible before `wanted` has expired, though its segment may go a round later.
-    fn closed_under_links(&self, wanted: CommitLogOffset) -> Option<CommitLogOffset> {
-        let segments = self.log.segments();
-        let mut ends: Vec<CommitLogOffset> =
-            segments[..segments.len().saturating_sub(1)].iter().map(|segment| segment.end).collect();
-        ends.retain(|end| *end <= wanted);
-        ends.into_iter().rev().find(|end| self.index.linked_until(self.log.start()..*end) < wanted)
+    /// Up to where segments go for at most [`NEEDED_MAX`] of what they hold; at least the first `old` ones.
+    fn worth_carrying(&self, segments: &[SegmentInfo], old: usize) -> CommitLogOffset {
+        let start = self.log.start();
+        let ends: Vec<CommitLogOffset> = segments.iter().map(|segment| segment.end).collect();
+        let (mut needed, mut worth) = (0, start);
+        for (number, (end, more)) in ends.iter().zip(self.broker.needed_in(&ends)).enumerate() {
+            needed += more;
+            if number < old || needed * NEEDED_MAX.1 <= (end.get() - start.get()) * NEEDED_MAX.0 {
+                worth = *end;
+            }
+        }
+        worth
+    }
+
+    /// The largest end of a segment, at most `aim`, such that nothing that must stay links to before it: what became
+    /// visible before `expired` has expired, though its segment may go a round later.
+    fn closed_under_links(
+        &self,
+        segments: &[SegmentInfo],
+        expired: CommitLogOffset,
+        aim: CommitLogOffset,
+    ) -> Option<CommitLogOffset> {
+        let ends = segments.iter().rev().map(|segment| segment.end);
+        let mut ends = ends.filter(|end| *end <= expired.min(aim));
+        ends.find(|end| self.index.linked_until(self.log.start()..*end) < expired)
     }
 }

@@ -95,7 +95,7 @@ impl World {
             (What::Show(half), Answer::Transaction(status)) => self.shown(half, &status),
             (What::Show(half), Answer::Refused(why)) => {
                 if !(self.failed || self.log_start() > half || self.plan.is_lossy()) {
-                    let text = format!("half {half} cannot be shown: {why}");
+                    let text = format!("half {half} cannot be shown, in a log from {} on: {why}", self.log_start());
                     self.oracle.fail("a stored half is known until it has expired", text);
                 }
             }

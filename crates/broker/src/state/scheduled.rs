@@ -68,9 +68,13 @@ impl Scheduled {
         self.by_time.iter().find(|(_, source)| !skip(*source)).map(|(time, _)| *time)
     }
 
-    /// Those whose record lies in this part of the log.
-    pub fn in_range(&self, range: Range<CommitLogOffset>) -> Vec<(CommitLogOffset, &ScheduledMessage)> {
-        self.iter().filter(|(_, message)| range.contains(&message.record_at)).collect()
+    /// Those whose record lies in this part of the log. A record never lies before the entry that it is known by.
+    pub fn in_range(
+        &self,
+        range: Range<CommitLogOffset>,
+    ) -> impl Iterator<Item = (CommitLogOffset, &ScheduledMessage)> {
+        let known = self.by_source.range(..range.end).map(|(source, message)| (*source, message));
+        known.filter(move |(_, message)| range.contains(&message.record_at))
     }
 
     pub(super) fn insert(&mut self, source: CommitLogOffset, message: ScheduledMessage) {

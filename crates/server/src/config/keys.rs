@@ -238,7 +238,8 @@ pub const KEYS: &[Key] = &[
     key!(
         retention.size,
         Kind::Optional("none", &Kind::Size { min: MIB, max: 1024 * TIB }),
-        "Size of the log beyond which the oldest messages are deleted before their time, read or not.",
+        "Size of the log beyond which the oldest messages are deleted before their time, read or not. Undecided halves and\n\
+         scheduled messages come on top, with up to three times their own size: they are moved when enough lies between.",
         "To keep the disk from filling up when losing the oldest messages is better than refusing new ones."
     ),
     key!(
