@@ -105,7 +105,7 @@ impl Member {
     }
 
     /// Are offsets told by us, not by the application or by nobody?
-    fn keeps_offsets(&self) -> bool {
+    pub(super) fn keeps_offsets(&self) -> bool {
         self.settings.model == MessageModel::Clustering && self.settings.commit_interval.is_some()
     }
 

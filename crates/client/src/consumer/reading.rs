@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use protocol::codes::{RequestCode, ResponseCode};
-use protocol::request::pull::{PULL_LITE, PULL_SUBSCRIPTION, PULL_SUSPEND, PullAnswer, PullHeader};
+use protocol::request::pull::{PULL_COMMIT_OFFSET, PULL_LITE, PULL_SUBSCRIPTION, PULL_SUSPEND, PullAnswer, PullHeader};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep};
 
@@ -135,15 +135,22 @@ impl Member {
         let data = self.subscription(&queue.queue.topic).map(super::subscription::Subscription::data);
         let inline = self.settings.filter_inline;
         let (expression, version) = data.map_or(("*", 0), |data| (data.sub_string.as_str(), data.sub_version));
+        // What is done so far goes along, so that after a crash little comes again; it is told for good all the same, for
+        // the answer promises nothing about it.
+        let done = queue.uncommitted().filter(|_| self.keeps_offsets() && !queue.is_dropped());
+        let flags = [
+            (done.is_some(), PULL_COMMIT_OFFSET),
+            (suspend.is_some(), PULL_SUSPEND),
+            (inline, PULL_SUBSCRIPTION | PULL_LITE),
+        ];
         let header = PullHeader {
             consumer_group: &self.settings.group,
             topic: &queue.queue.topic,
             queue_id: queue.queue.queue_id,
             queue_offset: offset,
             max_msg_nums: i32::try_from(count_max).unwrap_or(i32::MAX),
-            sys_flag: if suspend.is_some() { PULL_SUSPEND } else { 0 }
-                | if inline { PULL_SUBSCRIPTION | PULL_LITE } else { 0 },
-            commit_offset: 0,
+            sys_flag: flags.iter().filter(|(set, _)| *set).fold(0, |all, (_, flag)| all | flag),
+            commit_offset: done.unwrap_or(0),
             suspend_timeout_ms: suspend.map_or(0, |suspend| suspend.as_millis() as i64),
             subscription: inline.then_some(expression),
             sub_version: version,

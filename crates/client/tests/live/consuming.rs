@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use tandem_client::{ConsumeFrom, Message, Outcome, Producer, PushConsumer, PushConsumerBuilder};
+use tandem_client::{ConsumeFrom, Message, Outcome, Producer, PullConsumer, PushConsumer, PushConsumerBuilder};
 use tokio::sync::Semaphore;
 
 use crate::broker::{Broker, Seen, contents_when, eventually, unique};
@@ -150,6 +150,39 @@ async fn a_shutdown_waits_for_handlers_and_nothing_done_comes_again() {
     let mut all = [seen.bodies(), kept.bodies()].concat();
     all.sort();
     assert_eq!(all, messages.iter().map(|(_, body)| (*body).to_owned()).collect::<Vec<_>>());
+}
+
+/// So that after a crash little comes again: a Java client does the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_done_goes_along_with_the_next_pull() {
+    const MESSAGES: usize = 24;
+    let broker = Broker::start();
+    let (topic, group) = (unique("orders"), unique("readers"));
+    let seen = Seen::default();
+    let kept = seen.clone();
+    let reading = consumer(&broker, &group, &topic)
+        .commit_interval(Duration::from_secs(3_600))
+        .listen(move |message| {
+            kept.push(message);
+            async {}
+        })
+        .start()
+        .await
+        .unwrap();
+    for number in 0..MESSAGES {
+        send(&broker, &topic, &[("a", &number.to_string())]).await;
+        seen.wait_for(number + 1).await;
+    }
+    let asking = PullConsumer::builder(broker.nameserver()).group(&group).start().await.unwrap();
+    let queues = asking.queues_of(&topic).await.unwrap();
+    let mut told = 0;
+    for queue in &queues {
+        told += asking.committed_offset(queue).await.unwrap().unwrap_or(0) as usize;
+    }
+    // The last pull of each queue may have been on its way before its last message was done.
+    assert!((MESSAGES - queues.len()..=MESSAGES).contains(&told), "{told} of {MESSAGES} are told");
+    asking.shutdown().await;
+    reading.shutdown().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
