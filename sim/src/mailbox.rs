@@ -97,8 +97,6 @@ impl Sink for Mailbox {
         self.say(Told::TopicGone(topic.to_owned()));
     }
 
-    fn key_value_changed(&mut self, _namespace: &str, _key: &str, _value: Option<&str>) {}
-
     fn warn(&mut self, text: String) {
         self.say(Told::Warn(text));
     }

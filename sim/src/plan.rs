@@ -176,6 +176,7 @@ fn engine_config(rng: &mut Rng, delay_max_ms: u64) -> EngineConfig {
         syncing: Syncing::Inline,
         memory_sync_ms: 500,
         lazy_ms: rng.pick(&[0, 1_000]),
+        read_block_len: 4096,
         snapshot_every: rng.pick(&[10_000, 20_000, 60_000, 300_000]),
         retention,
     }
@@ -200,6 +201,7 @@ pub(crate) fn racing() -> EngineConfig {
         syncing: Syncing::Inline,
         memory_sync_ms: 500,
         lazy_ms: 100,
+        read_block_len: 4096,
         snapshot_every: 1 << 20,
         retention: Retention { age_ms: 72 * 3_600_000, size: Some(8 << 20) },
     }

@@ -200,9 +200,6 @@ impl Sink for Told {
         true
     }
 
-    fn topic_changed(&mut self, _topic: TopicConfig) {}
-    fn topic_gone(&mut self, _topic: &str) {}
-    fn key_value_changed(&mut self, _namespace: &str, _key: &str, _value: Option<&str>) {}
     fn warn(&mut self, _text: String) {}
 }
 

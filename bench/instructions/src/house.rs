@@ -7,7 +7,6 @@ use broker::io::{Answer, Heartbeat, Input, Push, Reply, Request, SessionId};
 use broker::{BrokerConfig, Limits};
 use engine::{Behind, Durability, Engine, EngineConfig, Retention, Sink, Syncing};
 use message::Timestamp;
-use message::entry::TopicConfig;
 use nameserver::{NameServer, OwnBroker};
 use protocol::frame::{FRAME_SIZE_MAX, scan};
 use remoting::{Door, Env, Facts};
@@ -51,9 +50,6 @@ impl Sink for Porter<'_> {
     fn takes_more(&self, _session: SessionId) -> bool {
         true
     }
-    fn topic_changed(&mut self, _topic: TopicConfig) {}
-    fn topic_gone(&mut self, _topic: &str) {}
-    fn key_value_changed(&mut self, _namespace: &str, _key: &str, _value: Option<&str>) {}
     fn warn(&mut self, text: String) {
         self.failure = Some(text);
     }
@@ -82,6 +78,7 @@ impl House {
             syncing: Syncing::Inline,
             memory_sync_ms: 500,
             lazy_ms: 500,
+            read_block_len: store::reader::BLOCK_LEN,
             // Snapshots are made beside: they are no cost of the operation that happened to come before.
             snapshot_every: 1 << 40,
             retention: Retention { age_ms: 72 * 3_600_000, size: None },

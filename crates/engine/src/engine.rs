@@ -9,6 +9,7 @@ use message::{CommitLogOffset, Timestamp};
 use store::disk::Disk;
 use store::index::{Index, IndexBounds};
 use store::log::{Log, LogConfig};
+use store::reader::SharedBlocks;
 use thiserror::Error;
 
 use crate::jobs::Jobs;
@@ -50,6 +51,9 @@ pub struct EngineConfig {
     pub memory_sync_ms: i64,
     /// Milliseconds a batch nobody waits for may stay in memory.
     pub lazy_ms: i64,
+    /// Bytes of the blocks that reads of several queues share, see [`SharedBlocks`]; [`store::reader::BLOCK_LEN`] unless
+    /// the log is short.
+    pub read_block_len: usize,
     /// Bytes of log after which a snapshot is made.
     pub snapshot_every: u64,
     /// What is kept.
@@ -78,12 +82,12 @@ pub trait Sink {
     /// Reads of this connection wait because it does not read its answers: nothing more is to be read from it, or again.
     /// Who hands in requests one by one has nothing to pause.
     fn pause(&mut self, _session: SessionId, _paused: bool) {}
-    /// A topic was created or changed.
-    fn topic_changed(&mut self, topic: TopicConfig);
+    /// A topic was created or changed, for a name server beside the broker to know; as the next two.
+    fn topic_changed(&mut self, _topic: TopicConfig) {}
     /// A topic is gone.
-    fn topic_gone(&mut self, topic: &str);
+    fn topic_gone(&mut self, _topic: &str) {}
     /// A key of the name server's configuration was set or, with `None`, removed.
-    fn key_value_changed(&mut self, namespace: &str, key: &str, value: Option<&str>);
+    fn key_value_changed(&mut self, _namespace: &str, _key: &str, _value: Option<&str>) {}
     /// Something an operator should know.
     fn warn(&mut self, text: String);
 }
@@ -120,6 +124,8 @@ pub struct Engine {
     pub(crate) parts: VecDeque<Batch>,
     pub(crate) spare_batch: Batch,
     pub(crate) jobs: Jobs,
+    /// What several queues are read from.
+    shared: SharedBlocks,
     /// Reads of connections that take no more answers for now.
     parked: BTreeMap<SessionId, VecDeque<(Ticket, ReadRequest)>>,
     pub(crate) lazy_since: Option<Timestamp>,
@@ -157,7 +163,9 @@ impl Engine {
     ) -> Self {
         // Downtime is a jump as well: nobody could read while nobody served.
         let age_not_before = doubted_until(now, broker.state().time);
+        let shared = SharedBlocks::new(config.read_block_len);
         Engine {
+            shared,
             config,
             disk,
             broker,
@@ -313,7 +321,7 @@ impl Engine {
     }
 
     fn read(&mut self, now: Timestamp, ticket: Ticket, request: &ReadRequest) {
-        let outcome = reads::execute(&self.log, &self.index, request);
+        let outcome = reads::execute(&self.log, &self.index, &mut self.shared, request);
         self.broker.handle(now, Input::ReadDone { ticket, outcome }, &mut self.out);
     }
 

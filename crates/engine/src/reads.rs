@@ -11,7 +11,7 @@ use message::record::Record;
 use message::{CommitLogOffset, QueueOffset, Timestamp, properties};
 use store::index::{Boundary, Index, KeyHit, KeyRange};
 use store::log::{self, Log};
-use store::reader::{self, QueueRead, ReadError, ReadLimits, ReadStatus};
+use store::reader::{self, QueueRead, ReadError, ReadLimits, ReadStatus, SharedBlocks};
 
 /// Steps in a transaction's story that are read at most, should there ever be so many.
 const STORY_MAX: usize = 10_000;
@@ -20,9 +20,9 @@ const STORY_MAX: usize = 10_000;
 const NAMESAKES_MAX: usize = 64;
 
 /// Does one read. A failure is an outcome: the client is told, and the broker goes on.
-pub(crate) fn execute(log: &Log, index: &Index, request: &ReadRequest) -> ReadOutcome {
+pub(crate) fn execute(log: &Log, index: &Index, shared: &mut SharedBlocks, request: &ReadRequest) -> ReadOutcome {
     let outcome = match request {
-        ReadRequest::Pull(pull) => pulled(log, index, pull).map(ReadOutcome::Pulled),
+        ReadRequest::Pull(pull) => pulled(log, index, shared, pull).map(ReadOutcome::Pulled),
         ReadRequest::Bounds(queues) => {
             let ranges = queues.iter().map(|(topic, queue)| range(index, topic, *queue));
             ranges.collect::<Result<_, _>>().map(ReadOutcome::Bounds)
@@ -47,7 +47,7 @@ pub(crate) fn execute(log: &Log, index: &Index, request: &ReadRequest) -> ReadOu
     outcome.unwrap_or_else(|error| ReadOutcome::Failed(error.to_string()))
 }
 
-fn pulled(log: &Log, index: &Index, pull: &PullRead) -> Result<Pulled, ReadError> {
+fn pulled(log: &Log, index: &Index, shared: &mut SharedBlocks, pull: &PullRead) -> Result<Pulled, ReadError> {
     // Below zero is as far behind as it gets: the answer says where the queue begins.
     let Some(from) = QueueOffset::from_signed(pull.from) else {
         let range = range(index, &pull.topic, pull.queue)?;
@@ -65,7 +65,8 @@ fn pulled(log: &Log, index: &Index, pull: &PullRead) -> Result<Pulled, ReadError
         },
     };
     let mut body = Vec::new();
-    let found = reader::read_messages(log, index, &read, &mut body)?;
+    let source = shared.of(log, log.start()..log.written(), &read);
+    let found = reader::read_messages(&source, index, &read, &mut body)?;
     let status = match found.status {
         ReadStatus::Found => PullStatus::Found,
         ReadStatus::NoMatch => PullStatus::NoMatch,

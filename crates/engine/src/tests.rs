@@ -5,7 +5,7 @@ use std::sync::Arc;
 use broker::io::{Answer, End, EndOutcome, Input, Push, Reply, Request, Send, SessionId, Settled};
 use broker::{BrokerConfig, Limits};
 use message::Timestamp;
-use message::entry::{Outcome, TopicConfig};
+use message::entry::Outcome;
 use store::disk::{Disk, FakeDisk};
 use store::index::IndexBounds;
 use store::log::LogConfig;
@@ -36,9 +36,6 @@ impl Sink for Answers {
     fn takes_more(&self, _session: SessionId) -> bool {
         true
     }
-    fn topic_changed(&mut self, _topic: TopicConfig) {}
-    fn topic_gone(&mut self, _topic: &str) {}
-    fn key_value_changed(&mut self, _namespace: &str, _key: &str, _value: Option<&str>) {}
     fn warn(&mut self, text: String) {
         self.warnings.push(text);
     }
@@ -63,6 +60,7 @@ fn config() -> EngineConfig {
         syncing: Syncing::Inline,
         memory_sync_ms: 500,
         lazy_ms: 1_000,
+        read_block_len: 4096,
         snapshot_every: 1 << 30,
         retention: Retention { age_ms: 72 * 3_600_000, size: None },
     }

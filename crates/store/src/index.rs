@@ -39,6 +39,7 @@ use message::{CommitLogOffset, QueueItem, QueueOffset, Timestamp};
 pub use checkpoint::{Checkpoint, Opened};
 pub use error::IndexError;
 pub use halves::HalfSlot;
+pub(crate) use hash::hash_of_queue;
 pub use keys::{KeyHit, KeyRange};
 
 use crate::disk::Disk;

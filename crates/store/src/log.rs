@@ -289,6 +289,14 @@ impl Log {
         self.view.read(at, len, out)
     }
 
+    /// See [`LogView::read_at`].
+    ///
+    /// # Errors
+    /// See [`ReadError`].
+    pub fn read_at(&self, at: CommitLogOffset, to: &mut [u8]) -> Result<(), ReadError> {
+        self.view.read_at(at, to)
+    }
+
     /// See [`LogView::read_entry`].
     ///
     /// # Errors

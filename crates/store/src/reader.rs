@@ -10,9 +10,11 @@ use message::{CommitLogOffset, QueueItem, QueueOffset};
 use crate::index::{Index, IndexError};
 
 mod lookup;
+mod shared;
 mod source;
 
 pub use lookup::{KeyQuery, find_by_key, resolve};
+pub use shared::{BLOCK_LEN, SharedBlocks};
 pub use source::{ReadError, RecordSource};
 
 /// Items that one read looks at before it answers that none matched: so much a filter may cost at a time.
@@ -232,6 +234,7 @@ fn append_near(
         let len = item.record_len as usize;
         out.copy_within(from..from + len, to);
         if let Err(error) = patch(item, &mut out[to..to + len]) {
+            log.distrust(item.record_at, len);
             out.truncate(to);
             return Err(error);
         }

@@ -36,6 +36,7 @@ pub fn config() -> EngineConfig {
         syncing: Syncing::Inline,
         memory_sync_ms: 500,
         lazy_ms: 1_000,
+        read_block_len: 4096,
         snapshot_every: 1 << 30,
         retention: Retention { age_ms: 72 * 3_600_000, size: None },
     }
@@ -66,9 +67,6 @@ impl Sink for Answers {
     fn takes_more(&self, _session: SessionId) -> bool {
         true
     }
-    fn topic_changed(&mut self, _topic: TopicConfig) {}
-    fn topic_gone(&mut self, _topic: &str) {}
-    fn key_value_changed(&mut self, _namespace: &str, _key: &str, _value: Option<&str>) {}
     fn warn(&mut self, _text: String) {}
 }
 

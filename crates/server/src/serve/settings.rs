@@ -37,6 +37,7 @@ pub fn engine(config: &Config, advertise: SocketAddr) -> EngineConfig {
         syncing: Syncing::Adaptive,
         memory_sync_ms: millis(config.store.memory_sync_every),
         lazy_ms: LAZY_MS,
+        read_block_len: store::reader::BLOCK_LEN,
         snapshot_every: config.store.snapshot_every,
         retention: Retention { age_ms: millis(config.retention.age), size: config.retention.size },
     }

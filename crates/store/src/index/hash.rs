@@ -35,6 +35,11 @@ pub(super) fn queue_hash(topic_hash: u64, queue_id: u32) -> u64 {
     hash(topic_hash, &queue_id.to_le_bytes())
 }
 
+/// The hash of a queue, by the name of its topic.
+pub(crate) fn hash_of_queue(topic: &str, queue_id: u32) -> u64 {
+    queue_hash(topic_hash(topic), queue_id)
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::HashSet;

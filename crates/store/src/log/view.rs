@@ -36,23 +36,26 @@ impl LogView {
     /// Appends `len` raw bytes from `at` on to `out`: a record or a frame, which never span segments.
     ///
     /// # Errors
-    /// See [`ReadError`]; bytes that lie in two segments are [`ReadError::NoEntry`]. `out` is then as it was. Checksums
-    /// are not compared.
+    /// As [`LogView::read_at`]. `out` is then as it was.
     pub fn read(&self, at: CommitLogOffset, len: usize, out: &mut Vec<u8>) -> Result<(), ReadError> {
-        let (segment, end) = self.locate(at, len as u64)?;
-        if end.get() - at.get() < len as u64 {
-            return Err(ReadError::NoEntry { at });
-        }
+        // Before there is room for them: the length may be anything.
+        self.locate_whole(at, len)?;
         let before = out.len();
         out.resize(before + len, 0);
-        let read = read_at(segment, at, &mut out[before..]);
-        if !matches!(read, Ok(count) if count == len) {
-            out.truncate(before);
-        }
-        match read? {
-            count if count == len => Ok(()),
+        self.read_at(at, &mut out[before..]).inspect_err(|_| out.truncate(before))
+    }
+
+    /// Fills `to` with raw bytes from `at` on, which must not span segments.
+    ///
+    /// # Errors
+    /// See [`ReadError`]; bytes that lie in two segments are [`ReadError::NoEntry`]. What is in `to` then means nothing.
+    /// Checksums are not compared.
+    pub fn read_at(&self, at: CommitLogOffset, to: &mut [u8]) -> Result<(), ReadError> {
+        let segment = self.locate_whole(at, to.len())?;
+        match read_at(segment, at, to)? {
+            count if count == to.len() => Ok(()),
             count => {
-                let found = format!("the file ends {} bytes too early", len - count);
+                let found = format!("the file ends {} bytes too early", to.len() - count);
                 Err(ReadError::Damaged(damage(segment, at, found, None)))
             }
         }
@@ -162,6 +165,15 @@ impl LogView {
             }
         }
         Ok(None)
+    }
+
+    /// The segment in which all of these bytes lie.
+    fn locate_whole(&self, at: CommitLogOffset, len: usize) -> Result<&Segment, ReadError> {
+        let (segment, end) = self.locate(at, len as u64)?;
+        match end.get() - at.get() < len as u64 {
+            true => Err(ReadError::NoEntry { at }),
+            false => Ok(segment),
+        }
     }
 
     /// The segment in which `at` lies and where its last batch ends, if `len` bytes follow in the log.

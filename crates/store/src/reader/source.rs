@@ -12,17 +12,34 @@ pub trait RecordSource {
     /// [`ReadError::Outside`] when they are not in the log, or not in one piece; no record or entry is in two.
     /// [`ReadError::Log`] when the log cannot be read. Nothing is appended then.
     fn read(&self, at: CommitLogOffset, len: usize, out: &mut Vec<u8>) -> Result<(), ReadError>;
+
+    /// Fills `to` with the bytes from an offset on.
+    ///
+    /// # Errors
+    /// As [`RecordSource::read`]; what is in `to` then means nothing.
+    fn read_at(&self, at: CommitLogOffset, to: &mut [u8]) -> Result<(), ReadError>;
+
+    /// What was read there is not what was stored: what is kept of it in memory is not to be shown again.
+    fn distrust(&self, _at: CommitLogOffset, _len: usize) {}
 }
 
 impl RecordSource for LogView {
     fn read(&self, at: CommitLogOffset, len: usize, out: &mut Vec<u8>) -> Result<(), ReadError> {
         LogView::read(self, at, len, out).map_err(|error| from_log(error, at, len))
     }
+
+    fn read_at(&self, at: CommitLogOffset, to: &mut [u8]) -> Result<(), ReadError> {
+        LogView::read_at(self, at, to).map_err(|error| from_log(error, at, to.len()))
+    }
 }
 
 impl RecordSource for Log {
     fn read(&self, at: CommitLogOffset, len: usize, out: &mut Vec<u8>) -> Result<(), ReadError> {
         Log::read(self, at, len, out).map_err(|error| from_log(error, at, len))
+    }
+
+    fn read_at(&self, at: CommitLogOffset, to: &mut [u8]) -> Result<(), ReadError> {
+        Log::read_at(self, at, to).map_err(|error| from_log(error, at, to.len()))
     }
 }
 

@@ -17,16 +17,24 @@ struct Segments {
     reads: Cell<usize>,
 }
 
-impl RecordSource for Segments {
-    fn read(&self, at: CommitLogOffset, len: usize, out: &mut Vec<u8>) -> Result<(), ReadError> {
+impl Segments {
+    fn there(&self, at: CommitLogOffset, len: usize) -> Result<&[u8], ReadError> {
         self.reads.set(self.reads.get() + 1);
-        let outside = ReadError::Outside { at, len };
         let from = usize::try_from(at.get()).expect("a small log");
         let one_segment = self.segment_len == 0 || from / self.segment_len == (from + len - 1) / self.segment_len;
-        match self.bytes.get(from..).and_then(|bytes| bytes.get(..len)) {
-            Some(bytes) if one_segment => out.extend_from_slice(bytes),
-            _ => return Err(outside),
-        }
+        let bytes = self.bytes.get(from..).and_then(|bytes| bytes.get(..len));
+        bytes.filter(|_| one_segment).ok_or(ReadError::Outside { at, len })
+    }
+}
+
+impl RecordSource for Segments {
+    fn read(&self, at: CommitLogOffset, len: usize, out: &mut Vec<u8>) -> Result<(), ReadError> {
+        out.extend_from_slice(self.there(at, len)?);
+        Ok(())
+    }
+
+    fn read_at(&self, at: CommitLogOffset, to: &mut [u8]) -> Result<(), ReadError> {
+        to.copy_from_slice(self.there(at, to.len())?);
         Ok(())
     }
 }
@@ -205,4 +213,85 @@ fn seed_17_a_body_that_is_damaged_is_not_delivered_and_those_before_it_are() {
     assert_eq!(out, []);
     let behind = read_messages(&log, &index, &read(2, MANY, TagFilter::All), &mut out).expect("the third is whole");
     assert_eq!(behind.count, 1);
+}
+
+/// Records of 100 bytes, in order, of as many queues as are asked for.
+fn interleaved(queues: u64, records: u64) -> (Segments, Vec<Vec<(CommitLogOffset, usize)>>) {
+    let mut log = Segments::default();
+    let mut places = vec![Vec::new(); queues as usize];
+    for number in 0..records {
+        let record = record(number, &[number as u8; 100], "red");
+        places[(number % queues) as usize].push((CommitLogOffset::new(log.bytes.len() as u64), record.len()));
+        log.bytes.extend_from_slice(&record);
+    }
+    (log, places)
+}
+
+/// All records of a queue, ten at a time.
+fn read_all(shared: &mut SharedBlocks, log: &Segments, queue_id: u32, places: &[(CommitLogOffset, usize)]) {
+    let range = CommitLogOffset::ZERO..CommitLogOffset::new(log.bytes.len() as u64);
+    for (number, places) in (0..).zip(places.chunks(10)) {
+        let read = QueueRead { queue_id, ..read(number * 10, MANY, TagFilter::All) };
+        let source = shared.of(log, range.clone(), &read);
+        for (at, len) in places {
+            let mut bytes = Vec::new();
+            source.read(*at, *len, &mut bytes).expect("a record");
+            assert_eq!(bytes, log.bytes[at.get() as usize..][..*len]);
+        }
+    }
+}
+
+#[test]
+fn what_several_queues_are_read_from_is_read_once() {
+    let (log, places) = interleaved(8, 800);
+    let mut shared = SharedBlocks::new(4096);
+    read_all(&mut shared, &log, 0, &places[0]);
+    assert_eq!(log.reads.take(), 100, "who is alone reads each record, and nothing else");
+    read_all(&mut shared, &log, 1, &places[1]);
+    let blocks = log.bytes.len() / 4096;
+    let second = log.reads.take();
+    assert!((blocks..blocks + 10).contains(&second), "{second} reads for {blocks} blocks, and of the one at the end");
+    // The same queue again is another group.
+    for queue_id in [2, 3, 4, 5, 6, 7, 7] {
+        read_all(&mut shared, &log, queue_id, &places[queue_id as usize]);
+        let more = log.reads.take();
+        // The block at the end is not complete.
+        assert!(more <= 6, "{more} reads for what is there");
+    }
+}
+
+#[test]
+fn what_was_damaged_when_it_was_read_is_read_again() {
+    let (mut log, places) = interleaved(2, 200);
+    let mut shared = SharedBlocks::new(4096);
+    let whole = log.bytes.clone();
+    let (at, len) = places[0][5];
+    log.bytes[at.get() as usize + 120] ^= 1;
+    read_all(&mut shared, &log, 1, &places[1]);
+    read_all(&mut shared, &log, 0, &places[0]);
+    log.bytes = whole;
+    let range = CommitLogOffset::ZERO..CommitLogOffset::new(log.bytes.len() as u64);
+    let source = shared.of(&log, range, &read(5, MANY, TagFilter::All));
+    let read = || {
+        let mut bytes = Vec::new();
+        source.read(at, len, &mut bytes).expect("a record");
+        compare_body(&bytes, at)
+    };
+    assert!(matches!(read(), Err(ReadError::Damaged { .. })), "it is still in memory");
+    source.distrust(at, len);
+    assert!(read().is_ok());
+}
+
+#[test]
+fn what_the_log_has_given_up_is_gone_although_a_block_has_it() {
+    let (log, places) = interleaved(2, 200);
+    let mut shared = SharedBlocks::new(4096);
+    read_all(&mut shared, &log, 0, &places[0]);
+    read_all(&mut shared, &log, 1, &places[1]);
+    log.reads.take();
+    let (at, len) = places[0][5];
+    let range = at.plus(1)..CommitLogOffset::new(log.bytes.len() as u64);
+    let source = shared.of(&log, range, &read(5, MANY, TagFilter::All));
+    source.read(at, len, &mut Vec::new()).expect("this log has it");
+    assert_eq!(log.reads.take(), 1, "the log is asked");
 }

@@ -39,6 +39,11 @@ impl TestLog {
         batch.clear(1 << 20);
     }
 
+    fn there(&self, at: CommitLogOffset, len: usize) -> Result<&[u8], ReadError> {
+        let bytes = self.bytes.get(at.get() as usize..).and_then(|bytes| bytes.get(..len));
+        bytes.filter(|_| at.get() >= self.start).ok_or(ReadError::Outside { at, len })
+    }
+
     /// Applies all batches from an offset on.
     pub fn replay(&self, from: CommitLogOffset, index: &mut Index) {
         for at in self.batches.iter().copied().filter(|at| *at >= from.get().max(self.start)) {
@@ -56,9 +61,12 @@ impl TestLog {
 
 impl RecordSource for TestLog {
     fn read(&self, at: CommitLogOffset, len: usize, out: &mut Vec<u8>) -> Result<(), ReadError> {
-        let bytes = self.bytes.get(at.get() as usize..).and_then(|bytes| bytes.get(..len));
-        let bytes = bytes.filter(|_| at.get() >= self.start).ok_or(ReadError::Outside { at, len })?;
-        out.extend_from_slice(bytes);
+        out.extend_from_slice(self.there(at, len)?);
+        Ok(())
+    }
+
+    fn read_at(&self, at: CommitLogOffset, to: &mut [u8]) -> Result<(), ReadError> {
+        to.copy_from_slice(self.there(at, to.len())?);
         Ok(())
     }
 }

@@ -1,0 +1,170 @@
+//! Blocks of the log that several queues are read from.
+//!
+//! The records of one queue lie between those of the others, so that who reads all queues of a topic from far behind
+//! reads the same stretch of the log once for each of them: a system call for every message. Here a stretch that a
+//! second reader comes to is read as a whole and kept for those that follow. Who is alone in it reads what it wants.
+//!
+//! Catching up with eight queues of 1 KiB messages by pulls of 32: 1.6 times as many messages, at 0.6 of the broker's CPU
+//! (`tandem bench catch-up`).
+
+use std::cell::RefCell;
+use std::ops::Range;
+
+use message::{CommitLogOffset, QueueOffset};
+
+use super::QueueRead;
+use super::source::{ReadError, RecordSource};
+use crate::index::hash_of_queue;
+
+/// Bytes of a block: some ten records of 1 KiB for each of eight queues.
+pub const BLOCK_LEN: usize = 64 << 10;
+/// Blocks kept at most, 8 MiB: so far may readers that share them be apart.
+const BLOCKS_MAX: u64 = 128;
+/// Blocks of which it is known that somebody has read from them.
+const TOUCHED_MAX: u64 = 1024;
+
+/// The blocks, and which ones were read from lately. Empty until two reads come to the same block.
+pub struct SharedBlocks {
+    block_len: usize,
+    /// The number of the block in each place; a later one takes the place of an earlier one.
+    blocks: Vec<u64>,
+    /// The bytes of all places. Pages that were never written to take no memory.
+    bytes: Vec<u8>,
+    touched: Vec<Touch>,
+    /// Reads so far.
+    reads: u64,
+}
+
+/// No block has this number: the log's first byte is at 0, and it does not reach so far.
+const NONE: u64 = u64::MAX;
+
+#[derive(Clone, Copy)]
+struct Touch {
+    number: u64,
+    by: Reader,
+}
+
+/// Who reads: a queue, from an offset on.
+#[derive(Clone, Copy, Debug)]
+struct Reader {
+    /// The number of the read.
+    read: u64,
+    queue: u64,
+    from: QueueOffset,
+}
+
+impl Reader {
+    /// Whether this is somebody else than who made the read `before`, and not the same one who goes on.
+    fn is_other_than(self, before: Reader) -> bool {
+        self.read != before.read && (self.queue != before.queue || self.from <= before.from)
+    }
+}
+
+impl SharedBlocks {
+    /// No blocks yet; of `block_len` bytes each, [`BLOCK_LEN`] unless for a test.
+    pub fn new(block_len: usize) -> Self {
+        SharedBlocks { block_len, blocks: Vec::new(), bytes: Vec::new(), touched: Vec::new(), reads: 0 }
+    }
+
+    /// The log for one read of a queue; `range` is what the log has now.
+    pub fn of<'a, S: RecordSource>(
+        &'a mut self,
+        log: &'a S,
+        range: Range<CommitLogOffset>,
+        read: &QueueRead<'_>,
+    ) -> impl RecordSource + use<'a, S> {
+        self.reads += 1;
+        let reader = Reader { read: self.reads, queue: hash_of_queue(read.topic, read.queue_id), from: read.from };
+        Shared { log, range, reader, blocks: RefCell::new(self) }
+    }
+
+    /// Appends what the blocks have of it. False, with nothing appended, when they do not have all of it.
+    fn read(
+        &mut self,
+        reader: Reader,
+        log: &impl RecordSource,
+        at: CommitLogOffset,
+        len: usize,
+        out: &mut Vec<u8>,
+    ) -> bool {
+        // What is longer is read at once as well without them.
+        if len > self.block_len {
+            return false;
+        }
+        let block_len = self.block_len as u64;
+        let (first, last) = (at.get() / block_len, (at.get() + len as u64).saturating_sub(1) / block_len);
+        if !(first..=last).all(|number| self.has(reader, log, number)) {
+            return false;
+        }
+        for number in first..=last {
+            let bytes = &self.bytes[slot(number, BLOCKS_MAX) * self.block_len..];
+            let from = at.get().saturating_sub(number * block_len) as usize;
+            let to = (at.get() + len as u64 - number * block_len).min(block_len) as usize;
+            out.extend_from_slice(&bytes[from..to]);
+        }
+        true
+    }
+
+    /// Whether the block is there; it is read when this is the second reader that comes to it.
+    fn has(&mut self, reader: Reader, log: &impl RecordSource, number: u64) -> bool {
+        if self.blocks.get(slot(number, BLOCKS_MAX)) == Some(&number) {
+            return true;
+        }
+        if self.touched.is_empty() {
+            self.touched = vec![Touch { number: NONE, by: reader }; TOUCHED_MAX as usize];
+        }
+        let touch = &mut self.touched[slot(number, TOUCHED_MAX)];
+        let again = touch.number == number && reader.is_other_than(touch.by);
+        *touch = Touch { number, by: reader };
+        again && self.load(log, number)
+    }
+
+    /// Reads a block. Only one that lies in one segment and is complete: what is written stays as it is.
+    fn load(&mut self, log: &impl RecordSource, number: u64) -> bool {
+        if self.blocks.is_empty() {
+            self.blocks = vec![NONE; BLOCKS_MAX as usize];
+            self.bytes = vec![0; BLOCKS_MAX as usize * self.block_len];
+        }
+        let slot = slot(number, BLOCKS_MAX);
+        let bytes = &mut self.bytes[slot * self.block_len..][..self.block_len];
+        // Whatever stands against it is told by the read of the record itself.
+        let there = log.read_at(CommitLogOffset::new(number * self.block_len as u64), bytes).is_ok();
+        self.blocks[slot] = if there { number } else { NONE };
+        there
+    }
+
+    fn forget(&mut self, at: CommitLogOffset, len: usize) {
+        let block_len = self.block_len as u64;
+        let numbers = at.get() / block_len..=(at.get() + len as u64) / block_len;
+        self.blocks.iter_mut().filter(|block| numbers.contains(block)).for_each(|block| *block = NONE);
+    }
+}
+
+fn slot(number: u64, slots: u64) -> usize {
+    (number % slots) as usize
+}
+
+struct Shared<'a, S> {
+    log: &'a S,
+    range: Range<CommitLogOffset>,
+    reader: Reader,
+    blocks: RefCell<&'a mut SharedBlocks>,
+}
+
+impl<S: RecordSource> RecordSource for Shared<'_, S> {
+    fn read(&self, at: CommitLogOffset, len: usize, out: &mut Vec<u8>) -> Result<(), ReadError> {
+        // What the log has given up is gone, whoever still has it.
+        if self.range.contains(&at) && self.blocks.borrow_mut().read(self.reader, self.log, at, len, out) {
+            return Ok(());
+        }
+        self.log.read(at, len, out)
+    }
+
+    fn read_at(&self, at: CommitLogOffset, to: &mut [u8]) -> Result<(), ReadError> {
+        self.log.read_at(at, to)
+    }
+
+    fn distrust(&self, at: CommitLogOffset, len: usize) {
+        self.blocks.borrow_mut().forget(at, len);
+    }
+}
