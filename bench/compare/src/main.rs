@@ -1,7 +1,5 @@
 //! Tandem, Apache RocketMQ 5.5.0 and a bare durable server, in turn, on the same file system, under the same load.
 //!
-//! `compare --tandem BINARY [--jars DIRECTORY] [--rounds N] [--time SECONDS] [--backlog N] [--directory DIRECTORY]`
-//!
 //! Each round starts each system anew in an empty directory, A B C D A B C D. Of each row the median of the rounds is
 //! shown, its spread, and the ratio of medians. Markdown goes to standard output, charts and all figures to the
 //! directory given by `--out`. The machine has to be quiet: how much others used is part of the output.
@@ -13,9 +11,9 @@ mod table;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use bench::{Options, Report};
-
+use clap::Parser;
 use comparing::systems::{self, Programs, Running, System};
 use rows::{ROWS, SYSTEMS, Scale};
 
@@ -33,30 +31,56 @@ pub struct Figure {
     report: Report,
 }
 
+/// Tandem, Apache RocketMQ 5.5.0 and a bare durable server, in turn, on the same file system, under the same load.
+///
+/// Tables go to standard output. The machine has to be quiet.
+#[derive(Parser)]
 struct Arguments {
-    programs: Programs,
+    /// The broker; `tandem` beside this program unless given
+    #[arg(long, value_name = "BINARY")]
+    tandem: Option<PathBuf>,
+    /// RocketMQ's jars; fetched by Maven unless given
+    #[arg(long, value_name = "DIRECTORY")]
+    jars: Option<PathBuf>,
+    /// How often each system is started and measured
+    #[arg(long, value_name = "N", default_value_t = 3)]
     rounds: usize,
-    scale: Scale,
+    /// How long each load is measured
+    #[arg(long, value_name = "SECONDS", default_value_t = 5)]
+    time: u64,
+    /// Messages to catch up with
+    #[arg(long, value_name = "N", default_value_t = 1_000_000)]
+    backlog: u64,
+    /// Where the systems have their data
+    #[arg(long, value_name = "DIRECTORY", default_value_os_t = std::env::temp_dir())]
     directory: PathBuf,
+    /// Where charts and all figures go
+    #[arg(long, value_name = "DIRECTORY")]
     out: Option<PathBuf>,
 }
 
 fn main() -> anyhow::Result<()> {
-    let arguments = parse(std::env::args().skip(1))?;
+    let arguments = Arguments::parse();
+    let programs = programs(&arguments)?;
+    let scale = Scale {
+        time: Duration::from_secs(arguments.time),
+        warm_up: Duration::from_secs(2),
+        backlog: arguments.backlog,
+    };
     let mut figures = Vec::new();
     for round in 1..=arguments.rounds {
         for system in SYSTEMS {
             eprintln!("round {round} of {}: {}", arguments.rounds, system.name());
-            measure(&arguments, system, &mut figures).with_context(|| system.name())?;
+            measure(&arguments.directory, &programs, &scale, system, &mut figures).with_context(|| system.name())?;
             rustix::fs::sync();
             std::thread::sleep(PAUSE);
         }
     }
-    let text = table::markdown(&figures, arguments.rounds, &arguments.scale);
+    let text = table::markdown(&figures, arguments.rounds, &scale);
     print!("{text}");
     if let Some(out) = &arguments.out {
         std::fs::create_dir_all(out)?;
-        for (name, svg) in chart::all(&figures, &arguments.scale) {
+        for (name, svg) in chart::all(&figures, &scale) {
             std::fs::write(out.join(name), svg)?;
         }
         std::fs::write(out.join("compare.json"), table::json(&figures))?;
@@ -64,9 +88,15 @@ fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
-fn measure(arguments: &Arguments, system: System, figures: &mut Vec<Figure>) -> anyhow::Result<()> {
-    let directory = tempfile::Builder::new().prefix("compare").tempdir_in(&arguments.directory)?;
-    let running = Running::start(system, &arguments.programs, directory.path())?;
+fn measure(
+    directory: &Path,
+    programs: &Programs,
+    scale: &Scale,
+    system: System,
+    figures: &mut Vec<Figure>,
+) -> anyhow::Result<()> {
+    let directory = tempfile::Builder::new().prefix("compare").tempdir_in(directory)?;
+    let running = Running::start(system, programs, directory.path())?;
     let here = |options: Options| Options {
         address: running.address.to_string(),
         direct: system == System::Ceiling,
@@ -74,14 +104,14 @@ fn measure(arguments: &Arguments, system: System, figures: &mut Vec<Figure>) -> 
         ..options
     };
     if matches!(system, System::RocketSync | System::RocketAsync) {
-        let warm_up = here(Options { time: JVM_WARM_UP, ..(ROWS[0].options)(&arguments.scale) });
+        let warm_up = here(Options { time: JVM_WARM_UP, ..(ROWS[0].options)(scale) });
         patiently(&warm_up)?;
     }
     for (row, what) in ROWS.iter().enumerate() {
         if system == System::Ceiling && !what.with_ceiling {
             continue;
         }
-        let report = patiently(&here((what.options)(&arguments.scale))).with_context(|| what.name)?;
+        let report = patiently(&here((what.options)(scale))).with_context(|| what.name)?;
         let rate = if what.reads { report.read_rate() } else { report.rate() };
         let others = report.others.unwrap_or_default() * 100.0;
         eprintln!("  {:<50} {rate:>9.0} /s   others {others:.0} %", what.name);
@@ -103,28 +133,11 @@ fn patiently(options: &Options) -> anyhow::Result<Report> {
     }
 }
 
-fn parse(mut words: impl Iterator<Item = String>) -> anyhow::Result<Arguments> {
-    let (mut tandem, mut jars, mut out) = (None, None, None);
-    let (mut rounds, mut time, mut backlog) = (3, 5, 1_000_000);
-    let mut directory = std::env::temp_dir();
-    while let Some(word) = words.next() {
-        let value = words.next().with_context(|| format!("{word} needs a value"))?;
-        let path = || PathBuf::from(&value);
-        let number = || value.parse::<u64>().with_context(|| format!("{value:?} is not a number"));
-        match word.as_str() {
-            "--tandem" => tandem = Some(path()),
-            "--jars" => jars = Some(path()),
-            "--rounds" => rounds = number()? as usize,
-            "--time" => time = number()?,
-            "--backlog" => backlog = number()?,
-            "--directory" => directory = path(),
-            "--out" => out = Some(path()),
-            _ => bail!("{word:?} is not known: see the head of bench/compare/src/main.rs"),
-        }
-    }
+/// What is compared, all of it there.
+fn programs(arguments: &Arguments) -> anyhow::Result<Programs> {
     let own = std::env::current_exe()?;
     let beside = |name: &str| own.parent().unwrap_or(Path::new(".")).join(name);
-    let tandem = tandem.unwrap_or_else(|| beside("tandem"));
+    let tandem = arguments.tandem.clone().unwrap_or_else(|| beside("tandem"));
     for program in [&tandem, &beside("ceiling")] {
         anyhow::ensure!(
             program.exists(),
@@ -132,10 +145,9 @@ fn parse(mut words: impl Iterator<Item = String>) -> anyhow::Result<Arguments> {
             program.display()
         );
     }
-    let jars = match jars {
-        Some(jars) => jars,
-        None => systems::fetch_jars(&directory)?,
+    let jars = match &arguments.jars {
+        Some(jars) => jars.clone(),
+        None => systems::fetch_jars(&arguments.directory)?,
     };
-    let scale = Scale { time: Duration::from_secs(time), warm_up: Duration::from_secs(2), backlog };
-    Ok(Arguments { programs: Programs { tandem, ceiling: beside("ceiling"), jars }, rounds, scale, directory, out })
+    Ok(Programs { tandem, ceiling: beside("ceiling"), jars })
 }

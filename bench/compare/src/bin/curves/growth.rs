@@ -63,9 +63,9 @@ pub fn draw(arguments: &Arguments, curve: &Curve) -> anyhow::Result<()> {
     let mut measured = Vec::new();
     for &point in curve.points {
         let directory = arguments.directory()?;
-        let running = Running::tandem(&arguments.tandem, directory.path(), &[])?;
+        let running = Running::tandem(&arguments.tandem()?, directory.path(), &[])?;
         let warm_up = Duration::from_secs(2);
-        let report = load(&running, Options { time: arguments.time, warm_up, ..(curve.options)(point) })?;
+        let report = load(&running, Options { time: arguments.time(), warm_up, ..(curve.options)(point) })?;
         eprintln!("{} {}: {:.0} a second", point, curve.name, (curve.rate)(&report));
         measured.push((point, report));
     }

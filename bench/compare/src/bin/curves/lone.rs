@@ -34,7 +34,7 @@ const LARGE_BODY: usize = 8 << 10;
 fn idle(arguments: &Arguments) -> anyhow::Result<String> {
     const LOOK: Duration = Duration::from_secs(10);
     let directory = arguments.directory()?;
-    let running = Running::tandem(&arguments.tandem, directory.path(), &[])?;
+    let running = Running::tandem(&arguments.tandem()?, directory.path(), &[])?;
     std::thread::sleep(Duration::from_secs(3));
     let look = || ProcessCost::of(running.pid).context("the broker is gone");
     let before = look()?;
@@ -46,7 +46,7 @@ fn idle(arguments: &Arguments) -> anyhow::Result<String> {
 
 fn memory(arguments: &Arguments) -> anyhow::Result<String> {
     let directory = arguments.directory()?;
-    let running = Running::tandem(&arguments.tandem, directory.path(), &["retention.size=4GiB"])?;
+    let running = Running::tandem(&arguments.tandem()?, directory.path(), &["retention.size=4GiB"])?;
     let (mut sent, mut most) = (0, 0);
     while sent < MESSAGES {
         let options = Options { in_flight: 1024, warm_up: Duration::ZERO, ..Options::new("") };
@@ -60,7 +60,7 @@ fn memory(arguments: &Arguments) -> anyhow::Result<String> {
 /// Fills more than is kept, so that every segment was used before.
 fn recycled(arguments: &Arguments) -> anyhow::Result<String> {
     let directory = arguments.directory()?;
-    let running = Running::tandem(&arguments.tandem, directory.path(), &["retention.size=1GiB"])?;
+    let running = Running::tandem(&arguments.tandem()?, directory.path(), &["retention.size=1GiB"])?;
     let fill = Options { in_flight: 1024, warm_up: Duration::ZERO, body: LARGE_BODY, ..Options::new("") };
     let mut bytes = 0;
     while bytes < 3 << 30 {
@@ -74,7 +74,7 @@ fn recycled(arguments: &Arguments) -> anyhow::Result<String> {
         ("a transaction with a one-way decision, 64 in flight", Producing::OneWay, 64),
         ("a transaction with both phases answered, 1 in flight", Producing::Transaction, 1),
     ] {
-        let options = Options { producing: Some(producing), in_flight, time: arguments.time, ..Options::new("") };
+        let options = Options { producing: Some(producing), in_flight, time: arguments.time(), ..Options::new("") };
         let report = load(&running, options)?;
         let device =
             report.broker.and_then(|cost| cost.device_bytes).context("the device does not say what it took")?;
@@ -90,7 +90,7 @@ fn recycled(arguments: &Arguments) -> anyhow::Result<String> {
 
 fn restart_bytes(arguments: &Arguments) -> anyhow::Result<String> {
     let directory = arguments.directory()?;
-    let running = Running::tandem(&arguments.tandem, directory.path(), &[])?;
+    let running = Running::tandem(&arguments.tandem()?, directory.path(), &[])?;
     let wanted = arguments.gib << 30;
     let fill = Options { in_flight: 256, warm_up: Duration::ZERO, body: LARGE_BODY, ..Options::new("") };
     let (mut bytes, mut messages) = (0, 0);
@@ -111,7 +111,7 @@ fn restart_bytes(arguments: &Arguments) -> anyhow::Result<String> {
 fn restart_halves(arguments: &Arguments) -> anyhow::Result<String> {
     const HALVES: u64 = 1_000_000;
     let directory = arguments.directory()?;
-    let running = Running::tandem(&arguments.tandem, directory.path(), &[])?;
+    let running = Running::tandem(&arguments.tandem()?, directory.path(), &[])?;
     let time = Duration::from_secs(1);
     load(&running, Options { halves: HALVES, time, warm_up: Duration::ZERO, ..Options::new("") })?;
     let ready = restart(running, arguments, directory.path())?;
@@ -126,7 +126,7 @@ fn restart_halves(arguments: &Arguments) -> anyhow::Result<String> {
 fn restart(running: Running, arguments: &Arguments, directory: &Path) -> anyhow::Result<Duration> {
     running.kill()?;
     let started = Instant::now();
-    let again = Running::tandem(&arguments.tandem, directory, &[])?;
+    let again = Running::tandem(&arguments.tandem()?, directory, &[])?;
     let mut client = Client::connect(again.address, PATIENCE)?;
     let answer = client.call(RequestCode::GetBrokerRuntimeInfo.code(), &[], b"")?;
     anyhow::ensure!(answer.is_success(), "it answers {}: {:?}", answer.code, answer.remark);

@@ -1,8 +1,6 @@
 //! How Tandem does when there is more of everything: topics, open halves, connections, reading groups; and what it costs
 //! to be there, to have been there for long, and to come back.
 //!
-//! `curves [--tandem BINARY] [--only WORD] [--time SECONDS] [--gib N] [--directory DIRECTORY] [--out DIRECTORY]`
-//!
 //! Each point starts a broker anew in an empty directory. Markdown goes to standard output, charts to `--out`. The machine
 //! has to be quiet: how much others used is part of the output.
 
@@ -13,24 +11,54 @@ mod lone;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use bench::{Options, Report};
+use clap::Parser;
 use comparing::systems::Running;
 
 /// Above this share of the machine, others disturb.
 const QUIET: f64 = 0.03;
 
-/// What was asked for.
+/// How Tandem does when there is more of everything, and what it costs to be there for long and to come back.
+///
+/// Results go to standard output. The machine has to be quiet.
+#[derive(Parser)]
 pub struct Arguments {
-    tandem: PathBuf,
+    /// The broker; `tandem` beside this program unless given
+    #[arg(long, value_name = "BINARY")]
+    tandem: Option<PathBuf>,
+    /// The parts with this word in their name, not all
+    #[arg(long, value_name = "WORD")]
     only: Option<String>,
-    time: Duration,
+    /// How long each load is measured
+    #[arg(long, value_name = "SECONDS", default_value_t = 5)]
+    time: u64,
+    /// Log to be restarted with, in GiB
+    #[arg(long, value_name = "N", default_value_t = 20)]
     gib: u64,
+    /// Where the brokers have their data
+    #[arg(long, value_name = "DIRECTORY", default_value_os_t = std::env::temp_dir())]
     directory: PathBuf,
+    /// Where charts go
+    #[arg(long, value_name = "DIRECTORY")]
     out: Option<PathBuf>,
 }
 
 impl Arguments {
+    /// How long each load is measured.
+    fn time(&self) -> Duration {
+        Duration::from_secs(self.time)
+    }
+
+    /// The broker's program, if it is there.
+    fn tandem(&self) -> anyhow::Result<PathBuf> {
+        let own = std::env::current_exe()?;
+        let beside = || own.parent().unwrap_or(Path::new(".")).join("tandem");
+        let tandem = self.tandem.clone().unwrap_or_else(beside);
+        anyhow::ensure!(tandem.exists(), "{} is not there: cargo build --release -p tandem", tandem.display());
+        Ok(tandem)
+    }
+
     /// A directory that is empty and goes away.
     fn directory(&self) -> anyhow::Result<tempfile::TempDir> {
         Ok(tempfile::Builder::new().prefix("curves").tempdir_in(&self.directory)?)
@@ -43,7 +71,7 @@ impl Arguments {
 }
 
 fn main() -> anyhow::Result<()> {
-    let arguments = parse(std::env::args().skip(1))?;
+    let arguments = Arguments::parse();
     for curve in growth::CURVES.iter().filter(|curve| arguments.wants(curve.name)) {
         growth::draw(&arguments, curve).with_context(|| curve.name)?;
     }
@@ -63,32 +91,4 @@ fn load(running: &Running, options: Options) -> anyhow::Result<Report> {
         eprintln!("others used {:.0} % of the machine during: {}", others * 100.0, report.what);
     }
     Ok(report)
-}
-
-fn parse(mut words: impl Iterator<Item = String>) -> anyhow::Result<Arguments> {
-    let own = std::env::current_exe()?;
-    let mut arguments = Arguments {
-        tandem: own.parent().unwrap_or(Path::new(".")).join("tandem"),
-        only: None,
-        time: Duration::from_secs(5),
-        gib: 20,
-        directory: std::env::temp_dir(),
-        out: None,
-    };
-    while let Some(word) = words.next() {
-        let value = words.next().with_context(|| format!("{word} needs a value"))?;
-        let number = || value.parse::<u64>().with_context(|| format!("{value:?} is not a number"));
-        match word.as_str() {
-            "--tandem" => arguments.tandem = PathBuf::from(&value),
-            "--only" => arguments.only = Some(value),
-            "--time" => arguments.time = Duration::from_secs(number()?),
-            "--gib" => arguments.gib = number()?,
-            "--directory" => arguments.directory = PathBuf::from(&value),
-            "--out" => arguments.out = Some(PathBuf::from(&value)),
-            _ => bail!("{word:?} is not known: see the head of bench/compare/src/bin/curves/main.rs"),
-        }
-    }
-    let tandem = &arguments.tandem;
-    anyhow::ensure!(tandem.exists(), "{} is not there: cargo build --release -p tandem -p compare", tandem.display());
-    Ok(arguments)
 }
