@@ -128,7 +128,11 @@ impl Broker {
                 out.list.push(Output::KeyValueChanged { namespace, key, value });
                 self.pending_done(pending, out);
             }
-            Applied::Carried => self.carry_over(&pending),
+            Applied::Carried => {
+                if let Pending::Carry(source) = pending {
+                    self.carrying.remove(&source);
+                }
+            }
             Applied::Refused(why) => self.entry_refused(why, pending, out),
         }
     }
@@ -143,13 +147,6 @@ impl Broker {
         }
     }
 
-    /// A record was stored again, or was not: should it still be needed where it was, it is looked for there again.
-    fn carry_over(&mut self, pending: &Pending) {
-        if let Pending::Carry(source) = pending {
-            self.carrying.remove(source);
-        }
-    }
-
     /// An entry changed nothing. With one owner that is rare: an order that was overtaken by another one.
     fn entry_refused(&mut self, why: &str, pending: Pending, out: &mut Outputs) {
         match pending {
@@ -158,7 +155,10 @@ impl Broker {
             Pending::Deliver(source) => {
                 self.delivering.remove(&source);
             }
-            Pending::Carry(_) => self.carry_over(&pending),
+            // Should the record still be needed where it is, it is looked for there again.
+            Pending::Carry(source) => {
+                self.carrying.remove(&source);
+            }
             Pending::Offsets { replies, .. } => {
                 for reply in replies {
                     self.refuse(Some(reply), Refusal::Conflict(why.to_owned()), out);
@@ -193,7 +193,9 @@ impl Broker {
                     self.delivering.remove(&source);
                     self.deliveries_not_before = self.now.plus_ms(crate::delivery::RETRY_MS);
                 }
-                Pending::Carry(_) => self.carry_over(&waiting),
+                Pending::Carry(source) => {
+                    self.carrying.remove(&source);
+                }
                 Pending::Offsets { replies, keys } => {
                     self.offsets_lost(keys);
                     for reply in replies {

@@ -23,7 +23,7 @@ const BLOCKS_MAX: u64 = 128;
 /// Blocks of which it is known that somebody has read from them.
 const TOUCHED_MAX: u64 = 1024;
 
-/// The blocks, and which ones were read from lately. Empty until two reads come to the same block.
+/// The blocks, and which ones were read from lately. The blocks take no memory until two readers come to one.
 pub struct SharedBlocks {
     block_len: usize,
     /// The number of the block in each place; a later one takes the place of an earlier one.
