@@ -259,7 +259,9 @@ impl Sockets {
                     let Some(connection) = self.slots.get_mut(index).and_then(|slot| slot.connection.as_mut()) else {
                         continue;
                     };
-                    let readable = event.is_readable() || event.is_read_closed() || event.is_error();
+                    let ending = event.is_read_closed() || event.is_error();
+                    let readable = event.is_readable() || ending;
+                    connection.ending |= ending;
                     connection.readable |= readable;
                     if readable && !std::mem::replace(&mut connection.queued, true) {
                         self.ready.push(index);

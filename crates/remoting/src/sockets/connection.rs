@@ -21,7 +21,10 @@ pub(super) struct Connection {
     pub written: usize,
     /// Bytes left unread that are counted in the sum over all connections.
     pub counted: usize,
+    /// There may be something to read.
     pub readable: bool,
+    /// The other end has closed, or the connection failed: it is read to its end.
+    pub ending: bool,
     /// It stands in the list of those that may have something to read.
     pub queued: bool,
     /// Nothing is read from it for now.
@@ -47,6 +50,7 @@ impl Connection {
             written: 0,
             counted: 0,
             readable: true,
+            ending: false,
             queued: true,
             paused: false,
             dirty: false,
@@ -63,11 +67,16 @@ impl Connection {
     }
 
     /// Reads what there is, at most as much as fits.
+    ///
+    /// Less than fits is all there was, and the poll tells of whatever comes later: asking again would be a system call
+    /// for each request of somebody who waits for its answer. Only that nothing more will ever come may have been told
+    /// together with the last bytes.
     pub fn read(&mut self, into: &mut [u8], seconds: u64) -> Result<usize, CloseReason> {
         match self.stream.read(into) {
             Ok(0) => Err(CloseReason::Peer),
             Ok(got) => {
                 self.last_active = seconds;
+                self.readable = got == into.len() || self.ending;
                 Ok(got)
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {

@@ -5,7 +5,9 @@
 //! say [little](LITTLE), and the busy ones. While nobody says little, busy ones are heard as fast as they send, for long
 //! batches are what makes many sends cheap. As long as somebody does, a round has room for one receive buffer of all
 //! busy connections together, in equal shares, and those who say little are heard before them. Who does not read its
-//! answers waits for none of them, and has a [quarter](UNREAD) of a share.
+//! answers waits for none of them, and has a [quarter](UNREAD) of a share. What busy connections are answered in a turn
+//! is bounded too, and [less](ANSWERS_DISTURBED) as long as somebody says little: a message of theirs takes three or four
+//! turns from one end to the other, and waits in each for all that is answered in it.
 
 use std::cell::Cell;
 
@@ -26,8 +28,11 @@ const SHARE_MIN: usize = 4 << 10;
 /// The part of its share that a connection has whose answers lie unread.
 const UNREAD: usize = 4;
 
-/// Answers of one turn to busy connections, in receive buffers.
+/// Answers of one turn to busy connections while nobody says little, in receive buffers.
 const ANSWERS: usize = 4;
+
+/// The part of a receive buffer that they are answered in a turn as long as somebody does.
+const ANSWERS_DISTURBED: usize = 2;
 
 /// What may be heard in a turn.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -48,6 +53,8 @@ pub(super) struct Traffic {
     bytes_before: usize,
     round: u64,
     spent: usize,
+    /// The last turn in which it was answered.
+    answered: Option<u64>,
 }
 
 impl Traffic {
@@ -79,25 +86,39 @@ pub(super) struct Shares {
     busy: usize,
     /// When somebody was heard who says little.
     little_heard: Option<u64>,
+    /// Turns whose answers were made.
+    turn: u64,
     /// Bytes of answers of this turn, but those of the connection that is being answered.
     answered: usize,
     /// The connection that is being answered, and what it had unread before.
     answering: Option<(usize, usize)>,
     /// Busy connections below this one have no turn to be answered.
     from: usize,
-    /// The first busy connection that waits for its turn.
+    /// The first busy connection that waits for its turn and was not answered in this one.
     first_denied: Cell<Option<usize>>,
 }
 
 impl Shares {
     fn begin_round(&mut self, seconds: u64, limits: &SocketLimits) {
         self.round += 1;
-        let disturbed = self.little_heard.is_some_and(|heard| heard + 1 >= seconds);
-        self.share = match disturbed {
+        self.share = match self.are_disturbed(seconds) {
             true => limits.receive_buffer / self.busy.max(1),
             false => usize::MAX,
         };
         self.busy = 0;
+    }
+
+    /// Whether somebody was heard in this second or the last who says little.
+    fn are_disturbed(&self, seconds: u64) -> bool {
+        self.little_heard.is_some_and(|heard| heard + 1 >= seconds)
+    }
+
+    /// Answers of a turn to busy connections, in bytes; the last one goes over.
+    fn answers_max(&self, seconds: u64, limits: &SocketLimits) -> usize {
+        match self.are_disturbed(seconds) {
+            true => limits.receive_buffer / ANSWERS_DISTURBED,
+            false => ANSWERS * limits.receive_buffer,
+        }
     }
 }
 
@@ -153,7 +174,7 @@ impl Sockets {
     }
 
     /// Whether a connection has its turn to be answered more. Those who say little always have; busy ones share the
-    /// answers of a turn, and whoever had to wait comes first in the next.
+    /// answers of a turn, and whoever had none comes first in the next.
     pub fn has_turn(&self, session: SessionId) -> bool {
         let Some(index) = self.index_of(session) else { return false };
         let Some(connection) = self.slots[index].connection.as_ref() else { return false };
@@ -167,8 +188,9 @@ impl Sockets {
         if index < shares.from {
             return false;
         }
-        let room = shares.answered + self.answering_now() < ANSWERS * self.limits.receive_buffer;
-        if !room {
+        let most = shares.answers_max(self.turn_seconds, &self.limits);
+        let room = shares.answered + self.answering_now() < most;
+        if !room && connection.traffic.answered != Some(shares.turn) {
             let first = shares.first_denied.get().map_or(index, |first| first.min(index));
             shares.first_denied.set(Some(first));
         }
@@ -185,12 +207,16 @@ impl Sockets {
     pub(super) fn answering(&mut self, index: usize, unread: usize) {
         self.shares.answered += self.answering_now();
         self.shares.answering = Some((index, unread));
+        if let Some(connection) = self.slots[index].connection.as_mut() {
+            connection.traffic.answered = Some(self.shares.turn);
+        }
     }
 
     /// All answers of the turn were made.
     pub(super) fn end_answers(&mut self) {
         let shares = &mut self.shares;
         (shares.answered, shares.answering) = (0, None);
+        shares.turn += 1;
         shares.from = shares.first_denied.take().unwrap_or(0);
     }
 }

@@ -164,30 +164,99 @@ fn a_share_is_not_renewed_before_the_batch_is_written() {
     assert_ne!(house.turn(0, Hearing::Anew).frames, []);
 }
 
+/// Makes answers of 16 KiB for as long as each has its turn, and sends them: how many for each.
+fn answer(house: &mut House, sessions: &[SessionId]) -> Vec<usize> {
+    let made = sessions.iter().map(|session| {
+        let mut made = 0;
+        while house.sockets.has_turn(*session) {
+            house.sockets.out(*session).unwrap().extend([0; ANSWER]);
+            made += 1;
+        }
+        made
+    });
+    let made = made.collect();
+    house.sockets.flush();
+    made
+}
+
+const ANSWER: usize = 16 * KIB;
+
 #[test]
 fn answers_of_a_turn_are_shared_and_who_had_to_wait_comes_first_in_the_next() {
     let mut house = House::new();
     let clients: Vec<_> = (0..6).map(|_| house.connect()).collect();
+    let sessions: Vec<_> = clients.iter().map(|(_, session)| *session).collect();
+    // What each is told before it counts as busy.
+    answer(&mut house, &sessions);
     let mut served = [0; 6];
-    let (mut turns, mut most) = (0, 0);
-    while served.contains(&0) {
-        let mut answered = 0;
-        for (number, (_, session)) in clients.iter().enumerate() {
-            while house.sockets.has_turn(*session) {
-                house.sockets.out(*session).unwrap().extend([0; 64 * KIB]);
-                served[number] += 1;
-                answered += 1;
-            }
+    for turn in 0.. {
+        let made = answer(&mut house, &sessions);
+        let all = made.iter().sum::<usize>() * ANSWER;
+        assert!(all <= 256 * KIB + ANSWER, "{made:?}: four receive buffers, and what goes over");
+        served.iter_mut().zip(made).for_each(|(served, made)| *served += made);
+        if !served.contains(&0) {
+            break;
         }
-        house.sockets.flush();
-        (turns, most) = (turns + 1, most.max(answered));
-        assert!(turns < 20, "somebody never has a turn: {served:?}");
+        assert!(turn < 20, "somebody never has a turn: {served:?}");
     }
-    // The first answer of each is one of those who say little.
-    assert!(most <= 6 + 2 * ANSWERS_OF_A_TURN, "{most} answers in one turn");
 }
 
-const ANSWERS_OF_A_TURN: usize = 4;
+#[test]
+fn busy_ones_are_answered_less_in_a_turn_beside_somebody_who_says_little() {
+    let mut house = House::new();
+    let clients: Vec<_> = (0..6).map(|_| house.connect()).collect();
+    let (mut quiet, _) = house.connect();
+    let sessions: Vec<_> = clients.iter().map(|(_, session)| *session).collect();
+    answer(&mut house, &sessions);
+    let most = |house: &mut House, seconds| {
+        house.turn(seconds, Hearing::Anew);
+        (0..6).map(|_| answer(house, &sessions).iter().sum::<usize>() * ANSWER).max().unwrap()
+    };
+    assert!(most(&mut house, 0) >= 128 * KIB, "nobody else is there");
+    quiet.write_all(&frame(100)).unwrap();
+    while house.turn(0, Hearing::Anew).frames.is_empty() {}
+    let beside = most(&mut house, 0);
+    assert!((1..=32 * KIB + ANSWER).contains(&beside), "{beside}: half a receive buffer, and what goes over");
+}
+
+#[test]
+fn who_waits_for_an_answer_is_not_read_again_until_more_comes() {
+    let mut house = House::new();
+    let (mut client, session) = house.connect();
+    while !house.sockets.ready.is_empty() {
+        house.turn(0, Hearing::Anew);
+    }
+    for _ in 0..3 {
+        client.write_all(&frame(100)).unwrap();
+        let mut heard = house.turn(0, Hearing::Anew);
+        while heard.frames.is_empty() {
+            heard = house.turn(0, Hearing::Anew);
+        }
+        assert_eq!(heard.frames, [(session, 100)]);
+        assert!(house.sockets.ready.is_empty(), "it was read to its end");
+    }
+}
+
+#[test]
+fn a_client_that_says_something_and_goes_at_once_is_heard_and_known_to_be_gone() {
+    let mut house = House::new();
+    // Half a frame and a whole one: what is left over when it goes must not keep it.
+    for last in [frame(100), [frame(100), frame(100)[..50].to_vec()].concat()] {
+        let (mut client, session) = house.connect();
+        client.write_all(&last).unwrap();
+        drop(client);
+        // Its bytes and its end come with one event.
+        std::thread::sleep(Duration::from_millis(20));
+        let (mut frames, mut closed) = (Vec::new(), Vec::new());
+        for _ in 0..3 {
+            let heard = house.turn(0, Hearing::Anew);
+            frames.extend(heard.frames);
+            closed.extend(heard.closed);
+        }
+        assert_eq!(frames, [(session, 100)]);
+        assert_eq!(closed, [CloseReason::Peer]);
+    }
+}
 
 #[test]
 fn a_frame_that_is_not_whole_in_time_closes_its_connection() {

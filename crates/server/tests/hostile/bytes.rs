@@ -111,15 +111,17 @@ impl Attack for Garbage {
         while !field.is_over() {
             let Some(mut stream) = field.connect() else { continue };
             let mut bytes: Vec<u8> = (0..8 * KIB).map(|_| random.next() as u8).collect();
-            match random.next() % 3 {
-                // A frame whose header is none.
-                0 => bytes[..8].copy_from_slice(&[0, 0, 16, 0, 0, 0, 4, 0]),
-                // The same in the other form.
-                1 => bytes[..8].copy_from_slice(&[0, 0, 16, 0, 1, 0, 4, 0]),
-                _ => {}
-            }
+            let is_no_frame = match random.next() % 3 {
+                // A frame whose header is none; the same in the other form.
+                form @ 0..2 => {
+                    bytes[..8].copy_from_slice(&[0, 0, 16, 0, form as u8, 0, 4, 0]);
+                    true
+                }
+                // Of some it may be the beginning of a frame of up to 16 MiB.
+                _ => bytes[0] > 1,
+            };
             write(&mut stream, &bytes);
-            if bytes[0] > 1 || bytes[0] == 0 {
+            if is_no_frame {
                 assert!(is_closed(&mut stream), "it waits for more of {:?}", &bytes[..8]);
                 field.was_refused();
             }

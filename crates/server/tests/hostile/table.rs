@@ -2,7 +2,7 @@
 //! own is: the machine's share, and the broker's.
 //!
 //! ```text
-//! cargo bench -p tandem --bench hostile                  # every attack: a quarter of an hour
+//! cargo bench -p tandem --bench hostile                  # every attack: twenty-five minutes
 //! cargo bench -p tandem --bench hostile -- flood never   # those with one of these words in their name
 //! ```
 
@@ -44,6 +44,6 @@ fn main() {
     let wanted = |name: String| words.is_empty() || words.iter().any(|word| name.contains(word.as_str()));
     println!("{}", Figures::HEAD);
     for attack in attacks.into_iter().filter(|attack| wanted(attack().name())) {
-        println!("{}", stage::play(attack, Length { rounds: 3, alone: 150, elsewhere: 150, under: 150 }));
+        println!("{}", stage::play(attack, Length { rounds: 3, alone: 300, elsewhere: 300, under: 300 }));
     }
 }
