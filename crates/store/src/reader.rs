@@ -232,7 +232,9 @@ fn append_near(
     for item in items {
         let from = start + (item.record_at.get() - first.get()) as usize;
         let len = item.record_len as usize;
-        out.copy_within(from..from + len, to);
+        if from != to {
+            out.copy_within(from..from + len, to);
+        }
         if let Err(error) = patch(item, &mut out[to..to + len]) {
             log.distrust(item.record_at, len);
             out.truncate(to);

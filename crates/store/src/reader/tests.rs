@@ -260,6 +260,45 @@ fn what_several_queues_are_read_from_is_read_once() {
     }
 }
 
+/// Records of a queue from a number on, as [`read_all`] reads them.
+fn read_some(
+    shared: &mut SharedBlocks,
+    log: &Segments,
+    queue_id: u32,
+    from: usize,
+    places: &[(CommitLogOffset, usize)],
+) {
+    let range = CommitLogOffset::ZERO..CommitLogOffset::new(log.bytes.len() as u64);
+    let read = QueueRead { queue_id, ..read(from as u64, MANY, TagFilter::All) };
+    let source = shared.of(log, range, &read);
+    for (at, len) in &places[from..from + 10] {
+        source.read(*at, *len, &mut Vec::new()).expect("a record");
+    }
+}
+
+#[test]
+fn what_lies_behind_a_block_that_several_read_is_read_as_a_whole_at_once() {
+    let (log, places) = interleaved(8, 1600);
+    let mut shared = SharedBlocks::new(4096);
+    // Eight who keep in step. The second finds out that the first is not alone; from then on everybody knows.
+    for from in (0..100).step_by(10) {
+        (0..8).for_each(|queue_id| read_some(&mut shared, &log, queue_id, from, &places[queue_id as usize]));
+    }
+    let read_in_step = log.reads.take();
+    let blocks = places[7][99].0.get() as usize / 4096;
+    assert!((blocks..blocks + 15).contains(&read_in_step), "{read_in_step} reads of {blocks} blocks");
+    // One of them goes on alone: as many blocks as are expected to be shared, then only what it wants.
+    for from in (100..200).step_by(10) {
+        read_some(&mut shared, &log, 0, from, &places[0]);
+    }
+    let records = places[0][100..].iter().filter(|(at, _)| at.get() as usize / 4096 > blocks + 8).count();
+    let alone = log.reads.take();
+    assert!(
+        records > 50 && (records..records + 12).contains(&alone),
+        "{alone} reads for {records} records and 8 blocks"
+    );
+}
+
 #[test]
 fn what_was_damaged_when_it_was_read_is_read_again() {
     let (mut log, places) = interleaved(2, 200);
