@@ -54,7 +54,9 @@ impl World {
             }
             Err(error) => {
                 let why = source_chain(&error);
-                if self.now < self.full_until || std::mem::take(&mut self.io_fails) {
+                // No disk that is full or cannot be read makes what is on it look damaged.
+                let refuses = self.now < self.full_until || std::mem::take(&mut self.io_fails);
+                if refuses && !why.contains("is damaged") {
                     self.note(format_args!("cannot start while the disk refuses: {why}"));
                     self.disk.fail_nothing();
                     self.agenda.add(self.now.plus_ms(2_000), Intent::Start);

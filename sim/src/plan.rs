@@ -168,6 +168,7 @@ fn engine_config(rng: &mut Rng, delay_max_ms: u64) -> EngineConfig {
         1 => Retention { age_ms: rng.pick(&[30_000, 120_000, 600_000]), size: None },
         _ => Retention { age_ms: 72 * 3_600_000, size: Some(segment_size * rng.between(1, 5)) },
     };
+    let snapshot_every = rng.pick(&[10_000, 20_000, 60_000, 300_000]);
     EngineConfig {
         broker: broker_config(rng.between(1, 3) as i32, checks, limits),
         log: LogConfig { segment_size, spare_segments: rng.between(1, 3) as usize, growth: rng.pick(&[4096, 16384]) },
@@ -177,7 +178,9 @@ fn engine_config(rng: &mut Rng, delay_max_ms: u64) -> EngineConfig {
         memory_sync_ms: 500,
         lazy_ms: rng.pick(&[0, 1_000]),
         read_block_len: 4096,
-        snapshot_every: rng.pick(&[10_000, 20_000, 60_000, 300_000]),
+        snapshot_every,
+        // Worlds where every snapshot is a replay, and worlds where only that of a larger state is.
+        snapshot_items: if matches!(snapshot_every, 10_000 | 60_000) { 0 } else { 30 },
         retention,
     }
 }
@@ -203,6 +206,7 @@ pub(crate) fn racing() -> EngineConfig {
         lazy_ms: 100,
         read_block_len: 4096,
         snapshot_every: 1 << 20,
+        snapshot_items: 100,
         retention: Retention { age_ms: 72 * 3_600_000, size: Some(8 << 20) },
     }
 }

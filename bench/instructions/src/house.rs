@@ -81,6 +81,7 @@ impl House {
             read_block_len: store::reader::BLOCK_LEN,
             // Snapshots are made beside: they are no cost of the operation that happened to come before.
             snapshot_every: 1 << 40,
+            snapshot_items: 0,
             retention: Retention { age_ms: 72 * 3_600_000, size: None },
             index: Default::default(),
         };

@@ -12,6 +12,10 @@ use crate::parts;
 /// Memory a batch keeps from turn to turn.
 const BATCH_KEEP: usize = 4 << 20;
 
+/// Bytes of a batch whose sync is done elsewhere even on a fast disk: so many take longer than two threads need to hand
+/// something to each other and back, and there is company waiting.
+const LARGE_BATCH: usize = 128 << 10;
+
 impl Engine {
     /// Writes the proposals of this turn, makes them durable and applies them. False when there is nothing to do now.
     pub(crate) fn commit(&mut self, now: Timestamp, sink: &mut dyn Sink) -> Result<bool, Fatal> {
@@ -37,8 +41,9 @@ impl Engine {
             self.apply(now, at, batch, sink);
             return Ok(true);
         }
+        let large = batch.framed_len() >= LARGE_BATCH;
         self.written = Some((at, batch));
-        let elsewhere = self.config.syncing == Syncing::Adaptive && self.jobs.sync_elsewhere();
+        let elsewhere = self.config.syncing == Syncing::Adaptive && (large || self.jobs.sync_elsewhere());
         if elsewhere && let Some(job) = self.log.begin_sync() {
             self.jobs.push(Job::Sync(job));
             return Ok(false);

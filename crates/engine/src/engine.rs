@@ -56,6 +56,9 @@ pub struct EngineConfig {
     pub read_block_len: usize,
     /// Bytes of log after which a snapshot is made.
     pub snapshot_every: u64,
+    /// Things in the state, see [`broker::state::State::is_larger_than`], up to which the owner writes down the state
+    /// itself for a snapshot; a larger one is made anew from the last snapshot and the log, elsewhere.
+    pub snapshot_items: usize,
     /// What is kept.
     pub retention: Retention,
 }

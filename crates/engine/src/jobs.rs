@@ -61,11 +61,30 @@ impl Job {
     }
 }
 
-/// Makes a snapshot from the last one and the log since: the owner of the state goes on meanwhile, and is not asked.
+/// Makes a snapshot: the owner of the state goes on meanwhile.
 pub struct SnapshotJob {
     disk: Arc<dyn Disk>,
-    log: LogView,
-    to: CommitLogOffset,
+    what: SnapshotOf,
+}
+
+/// Where the state of a snapshot comes from.
+pub(crate) enum SnapshotOf {
+    /// The last snapshot and the log since: for a state that would take its owner too long to write down.
+    Log {
+        /// The log.
+        view: LogView,
+        /// Up to where.
+        to: CommitLogOffset,
+    },
+    /// The owner, who has written it down.
+    State {
+        /// Up to where it is applied.
+        at: CommitLogOffset,
+        /// Time of its last batch.
+        time: Timestamp,
+        /// What `State::encode` made of it.
+        bytes: Vec<u8>,
+    },
 }
 
 /// Why no snapshot was made.
@@ -90,18 +109,34 @@ pub enum JobError {
 
 impl SnapshotJob {
     fn run(self) -> Result<SnapshotMade, JobError> {
-        let mut state = match store::snapshot::latest(&*self.disk).map_err(JobError::Load)? {
-            Some(found) => State::decode(&found.state).map_err(JobError::Decode)?,
-            None => State::default(),
+        let write =
+            |at, time, state: &[u8]| store::snapshot::write(&*self.disk, at, time, state).map_err(JobError::Write);
+        let at = match &self.what {
+            SnapshotOf::State { at, time, bytes } => {
+                write(*at, *time, bytes)?;
+                *at
+            }
+            SnapshotOf::Log { view, to } => {
+                let mut state = self.last()?;
+                if state.applied < *to {
+                    replay(view, &mut state, *to)?;
+                    let mut bytes = Vec::new();
+                    state.encode(&mut bytes);
+                    write(state.applied, state.time, &bytes)?;
+                }
+                state.applied
+            }
         };
-        if state.applied < self.to {
-            replay(&self.log, &mut state, self.to)?;
-            let mut bytes = Vec::new();
-            state.encode(&mut bytes);
-            store::snapshot::write(&*self.disk, state.applied, state.time, &bytes).map_err(JobError::Write)?;
-        }
         let oldest = store::snapshot::offsets(&*self.disk).map_err(JobError::Load)?.into_iter().min();
-        Ok(SnapshotMade { at: state.applied, oldest: oldest.unwrap_or(state.applied) })
+        Ok(SnapshotMade { at, oldest: oldest.unwrap_or(at) })
+    }
+
+    /// The state of the last snapshot.
+    fn last(&self) -> Result<State, JobError> {
+        match store::snapshot::latest(&*self.disk).map_err(JobError::Load)? {
+            Some(found) => State::decode(&found.state).map_err(JobError::Decode),
+            None => Ok(State::default()),
+        }
     }
 }
 
@@ -200,12 +235,14 @@ impl Jobs {
         self.snapshot_at
     }
 
-    pub fn want_snapshot(&mut self, disk: &Arc<dyn Disk>, log: LogView, to: CommitLogOffset, now: Timestamp) {
-        if self.snapshot_out || now < self.snapshot_not_before || to <= self.snapshot_at {
-            return;
-        }
+    /// Whether a snapshot of what is there at `to` can be made now.
+    pub fn takes_snapshot(&self, to: CommitLogOffset, now: Timestamp) -> bool {
+        !self.snapshot_out && now >= self.snapshot_not_before && to > self.snapshot_at
+    }
+
+    pub fn snapshot(&mut self, disk: &Arc<dyn Disk>, what: SnapshotOf) {
         self.snapshot_out = true;
-        self.push(Job::Snapshot(Box::new(SnapshotJob { disk: disk.clone(), log, to })));
+        self.push(Job::Snapshot(Box::new(SnapshotJob { disk: disk.clone(), what })));
     }
 
     pub fn snapshot_made(&mut self, at: CommitLogOffset) {

@@ -19,6 +19,7 @@ const SESSION: SessionId = SessionId(1);
 mod damage;
 mod retention;
 mod slow_disk;
+mod snapshots;
 
 #[derive(Default)]
 struct Answers {
@@ -62,6 +63,7 @@ fn config() -> EngineConfig {
         lazy_ms: 1_000,
         read_block_len: 4096,
         snapshot_every: 1 << 30,
+        snapshot_items: 0,
         retention: Retention { age_ms: 72 * 3_600_000, size: None },
     }
 }

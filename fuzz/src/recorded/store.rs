@@ -38,6 +38,7 @@ pub fn config() -> EngineConfig {
         lazy_ms: 1_000,
         read_block_len: 4096,
         snapshot_every: 1 << 30,
+        snapshot_items: 0,
         retention: Retention { age_ms: 72 * 3_600_000, size: None },
     }
 }

@@ -13,6 +13,20 @@ use super::{ScheduledMessage, State};
 const VERSION: u32 = 1;
 
 impl State {
+    /// Whether there are more things in it than these: topics, queues, groups, offsets, configuration keys, scheduled
+    /// messages and undecided halves. Costs no more than looking at that many.
+    pub fn is_larger_than(&self, items: usize) -> bool {
+        let counted = self.groups.len() + self.key_values.len() + self.scheduled.len() + self.ledger.len();
+        let topics = self.topics.iter().map(|topic| 1 + self.topics.next_offsets(topic).len());
+        let offsets = self.offsets.iter().map(|(_, _, queues)| 1 + queues.len());
+        let mut total = counted;
+        total > items
+            || topics.chain(offsets).any(|more| {
+                total += more;
+                total > items
+            })
+    }
+
     /// Appends the whole state.
     pub fn encode(&self, out: &mut Vec<u8>) {
         out.put_u32(VERSION);

@@ -143,3 +143,24 @@ fn an_engine_that_ends_during_a_sync_answers_those_who_wait() {
     bench.engine.close(bench.now, &mut bench.answers).expect("a disk that works");
     assert!(matches!(bench.take(token), Answer::Sent(_)));
 }
+
+#[test]
+fn a_large_batch_is_synced_elsewhere_even_on_a_fast_disk() {
+    let disk = FakeDisk::new(1);
+    let limits = Limits { batch_bytes: 1 << 20, ..config().broker.limits };
+    let config = EngineConfig {
+        broker: BrokerConfig { limits, ..config().broker },
+        log: LogConfig { segment_size: 4 << 20, ..LogConfig::default() },
+        syncing: Syncing::Adaptive,
+        ..config()
+    };
+    let mut bench = Bench::on(disk.clone(), Arc::new(disk), config);
+    let small = bench.send("UNIQ_KEY\u{1}SMALL\u{2}", &[b'x'; 100 << 10]);
+    assert!(bench.is_answered(small));
+    let large = bench.send("UNIQ_KEY\u{1}LARGE\u{2}", &[b'x'; 128 << 10]);
+    assert!(!bench.is_answered(large));
+    let job = sync_job(&mut bench);
+    let done = job.run();
+    bench.engine.done(bench.now, done, &mut bench.answers).expect("an engine that goes on");
+    assert!(bench.is_answered(large));
+}

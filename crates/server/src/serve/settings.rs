@@ -39,12 +39,17 @@ pub fn engine(config: &Config, advertise: SocketAddr) -> EngineConfig {
         lazy_ms: LAZY_MS,
         read_block_len: store::reader::BLOCK_LEN,
         snapshot_every: config.store.snapshot_every,
+        snapshot_items: SNAPSHOT_ITEMS,
         retention: Retention { age_ms: millis(config.retention.age), size: config.retention.size },
     }
 }
 
 /// Milliseconds a batch nobody waits for (offsets, outcomes of checks) stays in memory at most.
 const LAZY_MS: i64 = 500;
+
+/// Topics, queues, offsets, undecided halves and so on that the owner writes down at once for a snapshot: half a
+/// millisecond at most, once for each `store.snapshot_every` of log.
+const SNAPSHOT_ITEMS: usize = 4096;
 
 fn broker(config: &Config, advertise: SocketAddr) -> BrokerConfig {
     let transactions = &config.transactions;

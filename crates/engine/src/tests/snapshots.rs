@@ -1,0 +1,59 @@
+//! Snapshots of what the owner wrote down, and of what the log says: the same bytes.
+
+use super::*;
+use crate::Job;
+
+/// A bench whose state has a topic with queues, halves, delayed messages and a decision, and whose snapshot is due.
+fn due(snapshot_items: usize) -> Bench {
+    let disk = FakeDisk::new(1);
+    let config = EngineConfig { snapshot_every: 4_000, snapshot_items, ..config() };
+    let mut bench = Bench::on(disk.clone(), Arc::new(disk), config);
+    for number in 0..6 {
+        bench.send(&format!("UNIQ_KEY\u{1}M{number}\u{2}"), &[b'x'; 1_000]);
+        bench.send(&format!("TIMER_DELAY_SEC\u{1}600\u{2}UNIQ_KEY\u{1}D{number}\u{2}"), b"later");
+        bench.send(&format!("TRAN_MSG\u{1}true\u{2}PGROUP\u{1}payers\u{2}UNIQ_KEY\u{1}H{number}\u{2}"), b"a half");
+    }
+    bench
+}
+
+/// Makes the snapshot that is due. Returns its bytes, and those that were read from the disk for it.
+fn snapshot(bench: &mut Bench) -> (Vec<u8>, u64) {
+    let at = bench.engine.broker().state().applied;
+    let before = bench.disk.counts().bytes_read;
+    while let Some(job) = bench.engine.next_job(bench.now) {
+        let is_snapshot = matches!(job, Job::Snapshot(_));
+        let done = job.run();
+        if is_snapshot {
+            let file = bench.disk.open(&format!("snapshots/{:020}.snap", at.get())).expect("the snapshot");
+            let mut bytes = vec![0; file.len().expect("its length") as usize];
+            let read = bench.disk.counts().bytes_read - before;
+            file.read_at(&mut bytes, 0).expect("its bytes");
+            bench.engine.done(bench.now, done, &mut bench.answers).expect("an engine that goes on");
+            return (bytes, read);
+        }
+        bench.engine.done(bench.now, done, &mut bench.answers).expect("an engine that goes on");
+    }
+    panic!("a snapshot is due");
+}
+
+#[test]
+fn a_small_state_is_written_down_without_reading_the_log_and_is_what_the_log_says() {
+    let (from_log, read) = snapshot(&mut due(0));
+    assert!(read > 6_000, "{read} bytes read: the log is applied again");
+    let (from_state, read) = snapshot(&mut due(100));
+    assert!(read < 1_000, "{read} bytes read");
+    assert!(from_log == from_state, "the snapshots differ");
+}
+
+#[test]
+fn a_state_of_more_things_than_may_be_written_down_at_once_is_made_from_the_log() {
+    // The topic with its queues and those every broker has, six delayed messages, six halves.
+    let bench = due(100);
+    let state = bench.engine.broker().state();
+    let items = (1..100).find(|items| !state.is_larger_than(*items)).expect("a small state");
+    assert!(state.is_larger_than(items - 1) && items > 12 + 4, "{items}");
+    let (_, read) = snapshot(&mut due(items));
+    assert!(read < 1_000, "{read} bytes read");
+    let (_, read) = snapshot(&mut due(items - 1));
+    assert!(read > 6_000, "{read} bytes read");
+}
