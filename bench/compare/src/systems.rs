@@ -66,16 +66,9 @@ impl Running {
     /// When it does not start.
     pub fn start(system: System, programs: &Programs, directory: &Path) -> anyhow::Result<Self> {
         fs::create_dir_all(directory)?;
-        let log = |name: &str| File::create(directory.join(name));
         match system {
             System::Tandem => Self::tandem(&programs.tandem, directory, &[]),
-            System::Ceiling => {
-                let address = free_port()?;
-                let mut command = Command::new(&programs.ceiling);
-                command.arg(address.to_string()).arg(directory.join("log"));
-                let child = command.stdout(log("out")?).stderr(log("err")?).spawn().context("ceiling")?;
-                Self::wait(vec![child], address, address, directory)
-            }
+            System::Ceiling => Self::ceiling(&programs.ceiling, directory),
             System::RocketSync | System::RocketAsync => {
                 let flush = if system == System::RocketSync { "SYNC_FLUSH" } else { "ASYNC_FLUSH" };
                 rocketmq(&programs.jars, directory, flush)
@@ -96,6 +89,19 @@ impl Running {
         settings.iter().for_each(|setting| _ = command.args(["--set", setting]));
         let child = command.stdout(log("out")?).stderr(log("err")?).spawn().context("tandem")?;
         Self::wait(vec![child], broker, broker, directory)
+    }
+
+    /// Starts the bare durable server, whose file is in `directory`, and waits until it accepts connections.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub fn ceiling(binary: &Path, directory: &Path) -> anyhow::Result<Self> {
+        let log = |name: &str| File::create(directory.join(name));
+        let address = free_port()?;
+        let mut command = Command::new(binary);
+        command.arg(address.to_string()).arg(directory.join("log"));
+        let child = command.stdout(log("out")?).stderr(log("err")?).spawn().context("ceiling")?;
+        Self::wait(vec![child], address, address, directory)
     }
 
     /// Kills it: nothing is written in the end.

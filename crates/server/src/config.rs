@@ -143,6 +143,8 @@ pub enum WhenExhausted {
 pub struct Store {
     /// When a write is acknowledged.
     pub durability: Durability,
+    /// Whether the log is written past the page cache.
+    pub direct_io: bool,
     /// Bytes of one segment file of the log.
     pub segment_size: u64,
     /// Segments prepared ahead of need.
@@ -157,6 +159,7 @@ impl Default for Store {
     fn default() -> Self {
         Store {
             durability: Durability::Disk,
+            direct_io: false,
             segment_size: 64 * MIB,
             spare_segments: 2,
             snapshot_every: 128 * MIB,

@@ -150,6 +150,15 @@ impl DataDirectory {
         Arc::clone(&self.disk) as Arc<dyn Disk>
     }
 
+    /// As [`DataDirectory::disk`], with the log past the page cache, and the bytes that are written at least.
+    ///
+    /// # Errors
+    /// See [`RealDisk::past_page_cache`].
+    pub fn disk_past_page_cache(&self) -> io::Result<(Arc<dyn Disk>, u64)> {
+        let (disk, sector) = self.disk.past_page_cache(TANDEM_FILE)?;
+        Ok((Arc::new(disk), sector))
+    }
+
     /// Where it is.
     pub fn path(&self) -> &Path {
         self.disk.root()

@@ -3,9 +3,13 @@
 //! Positioned reads and writes, no mmap: a disk error is a `Result`. Paths are relative to the data directory and use
 //! `/`; nothing outside of it can be named.
 
+mod ahead;
+mod aligned;
+mod direct;
 mod fake;
 mod path;
 mod real;
+mod recent;
 mod rng;
 
 pub use fake::{DiskCounts, FakeDisk};
@@ -14,6 +18,12 @@ pub(crate) use rng::Rng;
 
 use std::io;
 use std::sync::Arc;
+
+/// Bytes of a page of the page cache.
+const PAGE: u64 = 4096;
+
+/// A stock of zeros to write.
+pub(crate) static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
 
 /// A directory with files in it.
 pub trait Disk: Send + Sync {
@@ -28,6 +38,24 @@ pub trait Disk: Send + Sync {
     /// # Errors
     /// Whatever the operating system says; `StorageFull` on a full disk.
     fn create(&self, path: &str) -> io::Result<Arc<dyn DiskFile>>;
+
+    /// As [`Disk::open`], for a file that is written from its beginning to its end and synced often: a disk that can
+    /// writes it past the page cache, in whole sectors. Its length may then grow to the next multiple of
+    /// [`DiskFile::write_unit`] by zeros, and what was not synced is gone when the file is closed.
+    ///
+    /// # Errors
+    /// As [`Disk::open`].
+    fn open_direct(&self, path: &str) -> io::Result<Arc<dyn DiskFile>> {
+        self.open(path)
+    }
+
+    /// As [`Disk::create`], for a file as [`Disk::open_direct`] opens it.
+    ///
+    /// # Errors
+    /// As [`Disk::create`].
+    fn create_direct(&self, path: &str) -> io::Result<Arc<dyn DiskFile>> {
+        self.create(path)
+    }
 
     /// Creates a directory and those above it; succeeds when it is there. Durable only after [`Disk::sync_dir`].
     ///
@@ -88,6 +116,26 @@ pub trait DiskFile: Send + Sync {
     /// # Errors
     /// After an error any part of the bytes may have been written.
     fn write_at(&self, bytes: &[u8], at: u64) -> io::Result<()>;
+
+    /// Writes zeros from one position to another, as [`DiskFile::write_at`] would.
+    ///
+    /// # Errors
+    /// As [`DiskFile::write_at`].
+    fn write_zeros(&self, from: u64, to: u64) -> io::Result<()> {
+        let mut at = from;
+        while at < to {
+            let count = (to - at).min(ZEROS.len() as u64);
+            self.write_at(&ZEROS[..count as usize], at)?;
+            at += count;
+        }
+        Ok(())
+    }
+
+    /// Bytes that are written at least, and always together: of a unit that is written in part, the rest may have to be
+    /// read first.
+    fn write_unit(&self) -> u64 {
+        PAGE
+    }
 
     /// Makes all bytes written so far, and the length, durable (fdatasync).
     ///

@@ -60,9 +60,6 @@ use message::{CommitLogOffset, Timestamp};
 use crate::disk::Disk;
 use chore::Spare;
 
-/// Bytes of a page of the page cache, and what a device writes at once.
-const PAGE: u64 = 4096;
-
 /// Sizes of the log.
 #[derive(Clone, Debug)]
 pub struct LogConfig {
@@ -201,11 +198,11 @@ impl Log {
         let at = self.view.end;
         batch.seal(at, self.synced, 0);
         let segment = Arc::clone(self.active());
-        // Whole pages: of one that is written in part, and is not in the page cache, the system would read the rest first.
-        // On a segment that is used again that was a read for each batch, and half as much time again for its sync. What
-        // is overwritten with zeros is behind the log's end.
+        // Whole units: of a page that is written in part, and is not in the page cache, the system would read the rest
+        // first. On a segment that is used again that was a read for each batch, and half as much time again for its
+        // sync. What is overwritten with zeros is behind the log's end.
         let from = segment.position(at);
-        let zeros = (from + len).next_multiple_of(PAGE).min(self.filled) - (from + len);
+        let zeros = (from + len).next_multiple_of(segment.file().write_unit()).min(self.filled) - (from + len);
         if let Err(error) = batch.with_zeros(zeros as usize, |bytes| segment.file().write_at(bytes, from)) {
             return Err(self.poison("write to", segment.path(), &error).into());
         }

@@ -60,6 +60,17 @@ impl Broker {
         self.await_ready()
     }
 
+    /// As [`Broker::start_again`], with the log past the page cache if it was not, and through it if it was.
+    pub fn start_again_the_other_way(&mut self) -> Outcome {
+        const DIRECT: &str = "store.direct_io=true";
+        let before = self.settings.len();
+        self.settings.retain(|setting| setting != DIRECT);
+        if self.settings.len() == before {
+            self.settings.push(DIRECT.to_owned());
+        }
+        self.start_again()
+    }
+
     fn await_ready(&mut self) -> Outcome {
         let deadline = Instant::now() + READY_WITHIN;
         loop {

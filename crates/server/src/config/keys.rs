@@ -204,6 +204,15 @@ pub const KEYS: &[Key] = &[
         "Choose \"memory\" when losing the last half second in a power cut is acceptable, and the disk is slow."
     ),
     key!(
+        store.direct_io,
+        Kind::Bool,
+        "Whether the log is written past the page cache, in sectors, where the file system allows it: fewer bytes to the\n\
+         device, less CPU, no stalls when the system writes pages back. What was written last is read from memory of the\n\
+         broker's own, up to 32 MiB; what is older is read from the device the first time. With durability \"memory\" the\n\
+         page cache is used all the same.",
+        "Set it to false when consumers mostly catch up, far behind, on what still fits into the machine's memory."
+    ),
+    key!(
         store.segment_size,
         size(MIB, GIB),
         "Size of one segment file of the log. Whole segments are deleted and recycled.",

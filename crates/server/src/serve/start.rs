@@ -1,4 +1,6 @@
+use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{Context, Result};
@@ -7,6 +9,7 @@ use engine::Engine;
 use nameserver::{Limits, NameServer, OwnBroker};
 use remoting::{Door, Facts, Sockets};
 use store::directory::DataDirectory;
+use store::disk::Disk;
 
 use super::clock::Clock;
 use super::core::Core;
@@ -14,7 +17,26 @@ use super::refusals::Refusals;
 use super::settings;
 use super::stop::Stop;
 use super::workers::Workers;
-use crate::config::{Config, Loaded, units};
+use crate::config::{Config, Durability, Loaded, Store, units};
+
+/// The files of the data directory, the log's past the page cache if that is wanted and possible.
+fn disk(directory: &DataDirectory, store: &Store) -> Result<Arc<dyn Disk>> {
+    // Only a sync takes what is written past it to the system, and with "memory" a sync comes late.
+    if !store.direct_io || store.durability == Durability::Memory {
+        return Ok(directory.disk());
+    }
+    match directory.disk_past_page_cache() {
+        Ok((disk, sector)) => {
+            tracing::info!("the log is written past the page cache, in sectors of {sector} bytes");
+            Ok(disk)
+        }
+        Err(error) if error.kind() == io::ErrorKind::Unsupported => {
+            tracing::info!("the log is written through the page cache: {error}");
+            Ok(directory.disk())
+        }
+        Err(error) => Err(error).context("cannot find out how the data directory is written to"),
+    }
+}
 
 /// Serves until SIGTERM or SIGINT.
 ///
@@ -26,7 +48,7 @@ pub fn serve(loaded: &Loaded) -> Result<()> {
     raise_descriptor_limit(config);
     let mut clock = Clock::new();
     let directory = DataDirectory::open(&config.server.data)?;
-    let disk = directory.disk();
+    let disk = disk(&directory, &config.store)?;
     let mut sockets = Sockets::new(settings::sockets(config)).context("cannot poll sockets")?;
     let addresses = Addresses::listen(config, &mut sockets)?;
     let advertise = config.server.advertise.unwrap_or(addresses.broker);
@@ -146,8 +168,8 @@ fn greet(config: &Config, addresses: &Addresses, advertise: SocketAddr, opened: 
     let vip = addresses.vip.map_or(String::new(), |vip| format!(" and {vip}"));
     let advertised = if advertise == addresses.broker { String::new() } else { format!(", advertised as {advertise}") };
     let durability = match config.store.durability {
-        crate::config::Durability::Disk => "disk: what is answered is synced",
-        crate::config::Durability::Memory => "memory: a power cut loses up to the last half second",
+        Durability::Disk => "disk: what is answered is synced",
+        Durability::Memory => "memory: a power cut loses up to the last half second",
     };
     eprintln!("tandem {}", env!("CARGO_PKG_VERSION"));
     eprintln!("  name server  {}", addresses.nameserver);

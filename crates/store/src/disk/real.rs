@@ -1,18 +1,31 @@
 //! A directory of the operating system.
 
+use std::fmt;
 use std::fs::{self, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use rustix::fs::{Advice, AtFlags, OFlags, StatxFlags, fadvise, statx};
+
+use super::direct::{DirectFile, Memory};
 use super::path::{check_dir, check_file};
-use super::{Disk, DiskFile, Space};
+use super::recent::{CHUNK_LEN, CHUNKS_MAX, Recent};
+use super::{Disk, DiskFile, PAGE, Space};
 
 /// A directory of the operating system, see [`Disk`].
-#[derive(Debug)]
 pub struct RealDisk {
     root: PathBuf,
+    /// What files that go past the page cache share, if there are any.
+    direct: Option<Memory>,
+}
+
+impl fmt::Debug for RealDisk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sector = self.direct.as_ref().map(Memory::sector);
+        f.debug_struct("RealDisk").field("root", &self.root).field("sector", &sector).finish_non_exhaustive()
+    }
 }
 
 impl RealDisk {
@@ -25,7 +38,31 @@ impl RealDisk {
         if !root.is_dir() {
             return Err(io::Error::new(io::ErrorKind::NotADirectory, format!("{} is no directory", root.display())));
         }
-        Ok(RealDisk { root })
+        Ok(RealDisk { root, direct: None })
+    }
+
+    /// The same directory, where [`Disk::open_direct`] and [`Disk::create_direct`] go past the page cache, and the bytes
+    /// of a sector: what is written at least. `like` is a file of it.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::Unsupported`] when the file system does not allow it; else whatever the operating system says.
+    pub fn past_page_cache(&self, like: &str) -> io::Result<(Self, u64)> {
+        let path = self.file(like)?;
+        let unsupported =
+            || io::Error::new(io::ErrorKind::Unsupported, "the file system does not write past the page cache");
+        let file = match open_past_cache(&path) {
+            Err(error) if error.kind() == io::ErrorKind::InvalidInput => return Err(unsupported()),
+            opened => opened?,
+        };
+        let found = statx(&file, "", AtFlags::EMPTY_PATH, StatxFlags::DIOALIGN)?;
+        let sector = match (found.stx_mask & StatxFlags::DIOALIGN.bits() != 0, u64::from(found.stx_dio_offset_align)) {
+            // Linux says it since 6.1. Before, a page is what every device takes.
+            (false, _) => PAGE,
+            (true, align) if align.is_power_of_two() && align <= PAGE => align,
+            (true, _) => return Err(unsupported()),
+        };
+        let memory = Memory::new(sector, Recent::new(CHUNK_LEN, CHUNKS_MAX, sector as usize))?;
+        Ok((RealDisk { root: self.root.clone(), direct: Some(memory) }, sector))
     }
 
     /// The data directory.
@@ -44,6 +81,10 @@ impl RealDisk {
     }
 }
 
+pub(super) fn open_past_cache(path: &Path) -> io::Result<File> {
+    OpenOptions::new().read(true).write(true).custom_flags(OFlags::DIRECT.bits() as i32).open(path)
+}
+
 impl Disk for RealDisk {
     fn open(&self, path: &str) -> io::Result<Arc<dyn DiskFile>> {
         let file = OpenOptions::new().read(true).write(true).open(self.file(path)?)?;
@@ -53,6 +94,20 @@ impl Disk for RealDisk {
     fn create(&self, path: &str) -> io::Result<Arc<dyn DiskFile>> {
         let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(self.file(path)?)?;
         Ok(Arc::new(RealFile { file }))
+    }
+
+    fn open_direct(&self, path: &str) -> io::Result<Arc<dyn DiskFile>> {
+        let Some(memory) = self.direct.clone() else { return self.open(path) };
+        let name = self.file(path)?;
+        let cached = OpenOptions::new().read(true).write(true).open(&name)?;
+        // What is read from it through the page cache is read here and there.
+        fadvise(&cached, 0, None, Advice::Random)?;
+        Ok(Arc::new(DirectFile::new(open_past_cache(&name)?, cached, memory)))
+    }
+
+    fn create_direct(&self, path: &str) -> io::Result<Arc<dyn DiskFile>> {
+        drop(self.create(path)?);
+        self.open_direct(path)
     }
 
     fn create_dir(&self, path: &str) -> io::Result<()> {
@@ -91,22 +146,27 @@ impl Disk for RealDisk {
     }
 }
 
+/// Reads as many bytes as there are, at most `buf.len()`.
+pub(super) fn read_fully(file: &File, buf: &mut [u8], at: u64) -> io::Result<usize> {
+    let mut read = 0;
+    while read < buf.len() {
+        match file.read_at(&mut buf[read..], at + read as u64) {
+            Ok(0) => break,
+            Ok(count) => read += count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(read)
+}
+
 struct RealFile {
     file: File,
 }
 
 impl DiskFile for RealFile {
     fn read_at(&self, buf: &mut [u8], at: u64) -> io::Result<usize> {
-        let mut read = 0;
-        while read < buf.len() {
-            match self.file.read_at(&mut buf[read..], at + read as u64) {
-                Ok(0) => break,
-                Ok(count) => read += count,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(read)
+        read_fully(&self.file, buf, at)
     }
 
     fn write_at(&self, bytes: &[u8], at: u64) -> io::Result<()> {

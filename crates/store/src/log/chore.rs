@@ -9,7 +9,7 @@ use thiserror::Error;
 use crate::disk::{Disk, DiskFile};
 
 use super::error::is_full;
-use super::segment::{DIR, Segment, spare_path, spare_tmp_path, write_zeros};
+use super::segment::{DIR, Segment, spare_path, spare_tmp_path};
 
 /// Bytes filled between two syncs: so that a sync of the log that comes in between waits for a few milliseconds at most.
 const FILL_STEP: u64 = 4 << 20;
@@ -109,11 +109,11 @@ fn prepare(disk: &dyn Disk, number: u64, size: u64) -> io::Result<Option<Arc<dyn
 }
 
 fn fill(disk: &dyn Disk, unfinished: &str, number: u64, size: u64) -> io::Result<Arc<dyn DiskFile>> {
-    let file = disk.create(unfinished)?;
+    let file = disk.create_direct(unfinished)?;
     let mut filled = 0;
     while filled < size {
         let to = size.min(filled + FILL_STEP);
-        write_zeros(&*file, filled, to)?;
+        file.write_zeros(filled, to)?;
         file.sync()?;
         filled = to;
     }

@@ -57,7 +57,7 @@ impl Files {
 impl Found {
     fn open(disk: &dyn Disk, base: CommitLogOffset) -> Result<Self, OpenError> {
         let path = segment_path(base);
-        let file: Arc<dyn DiskFile> = disk.open(&path).map_err(OpenError::io("open", &path))?;
+        let file: Arc<dyn DiskFile> = disk.open_direct(&path).map_err(OpenError::io("open", &path))?;
         let len = file.len().map_err(OpenError::io("look at", &path))?;
         let mut head = vec![0; SEGMENT_HEADER_LEN as usize + HEADER_LEN];
         let read = file.read_at(&mut head, 0).map_err(OpenError::io("read", &path))?;

@@ -304,7 +304,7 @@ fn tidy(disk: &dyn Disk, config: &LogConfig, files: &Files, end: CommitLogOffset
     let mut spares = Vec::new();
     for &number in &files.spares {
         let path = spare_path(number);
-        let file = disk.open(&path).map_err(OpenError::io("open", &path))?;
+        let file = disk.open_direct(&path).map_err(OpenError::io("open", &path))?;
         let usable = is_usable(&*file, config.segment_size, end).map_err(OpenError::io("read", &path))?;
         if usable && spares.len() < config.spare_segments {
             spares.push(Spare { number, file });

@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 
 use super::chore::Spare;
-use super::segment::{SEGMENT_HEADER_LEN, Segment, encode_header, segment_path, spare_path, write_zeros};
+use super::segment::{SEGMENT_HEADER_LEN, Segment, encode_header, segment_path, spare_path};
 use super::{AppendError, Log, LogConfig, is_full};
 
 impl LogConfig {
@@ -50,7 +50,7 @@ impl Log {
         // A segment that would have to grow makes way for a prepared one.
         if needed <= active.size() && self.spares.is_empty() {
             let to = self.config.grown(needed, active.size());
-            return match write_zeros(&**active.file(), self.filled, to) {
+            return match active.file().write_zeros(self.filled, to) {
                 Ok(()) => {
                     self.filled = to;
                     self.found_room();

@@ -156,7 +156,7 @@ fn candidates(bytes: &[u8], end: usize) -> impl Iterator<Item = usize> {
     std::iter::from_fn(move || {
         while from < end {
             // Most of a segment that is not full is zeros, and slices are compared many bytes at a time.
-            let zeros = &super::segment::ZEROS[..4096.min(end - from)];
+            let zeros = &crate::disk::ZEROS[..4096.min(end - from)];
             if bytes[from..].starts_with(zeros) {
                 from += zeros.len();
                 continue;

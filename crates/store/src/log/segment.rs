@@ -19,9 +19,6 @@ pub(crate) const DIR: &str = "log";
 const MAGIC: u32 = u32::from_le_bytes(*b"TDS1");
 const VERSION: u32 = 1;
 
-/// A stock of zeros to write.
-pub(super) static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
-
 /// What a file of `log/` is, by its name.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum FileKind {
@@ -143,12 +140,12 @@ impl Segment {
     /// may be torn after a crash, which recovery takes for the torn tail that it is.
     pub(crate) fn create(disk: &dyn Disk, base: CommitLogOffset, size: u64, filled: u64) -> io::Result<Self> {
         let unfinished = format!("{DIR}/{NEW_NAME}");
-        let file = disk.create(&unfinished)?;
+        let file = disk.create_direct(&unfinished)?;
         let segment = Segment::new(base, size, file);
         let made = segment
             .file
             .write_at(&encode_header(base, size), 0)
-            .and_then(|()| write_zeros(&*segment.file, SEGMENT_HEADER_USED as u64, filled))
+            .and_then(|()| segment.file.write_zeros(SEGMENT_HEADER_USED as u64, filled))
             .and_then(|()| disk.rename(&unfinished, &segment.path));
         match made {
             Ok(()) => Ok(segment),
@@ -197,16 +194,6 @@ impl Segment {
     pub(crate) fn file(&self) -> &Arc<dyn DiskFile> {
         &self.file
     }
-}
-
-/// Writes zeros from one position of a file to another.
-pub(super) fn write_zeros(file: &dyn DiskFile, mut from: u64, to: u64) -> io::Result<()> {
-    while from < to {
-        let count = (to - from).min(ZEROS.len() as u64);
-        file.write_at(&ZEROS[..count as usize], from)?;
-        from += count;
-    }
-    Ok(())
 }
 
 #[cfg(test)]

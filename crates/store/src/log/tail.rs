@@ -4,11 +4,11 @@ use std::io;
 
 use message::CommitLogOffset;
 
-use crate::disk::Disk;
+use crate::disk::{Disk, ZEROS};
 
 use super::error::{OpenError, is_full};
 use super::files::Files;
-use super::segment::{DIR, Segment, ZEROING_NAME, ZEROS, encode_header};
+use super::segment::{DIR, Segment, ZEROING_NAME, encode_header};
 
 /// Bytes read at a time where nothing is parsed.
 const PIECE: usize = 1 << 20;
@@ -81,12 +81,12 @@ fn write_zeros_over(segment: &Segment, from: u64, to: u64, all: bool) -> io::Res
     let mut zeroed = 0;
     pieces(segment, from, to, |bytes, mut at| {
         for piece in bytes.chunks(ZEROS.len()) {
-            let zeros = &ZEROS[..piece.len()];
-            if all || piece != zeros {
-                segment.file().write_at(zeros, at)?;
+            let end = at + piece.len() as u64;
+            if all || piece != &ZEROS[..piece.len()] {
+                segment.file().write_zeros(at, end)?;
                 zeroed += piece.len() as u64;
             }
-            at += piece.len() as u64;
+            at = end;
         }
         Ok(true)
     })?;

@@ -285,7 +285,7 @@ fn the_rest_of_a_batchs_last_page_is_zeros_whatever_the_segment_held_before() {
     log.sync().unwrap();
     let segment = Arc::clone(log.active());
     let end = segment.position(log.written());
-    let mut page = vec![9; (end.next_multiple_of(PAGE) - end) as usize];
+    let mut page = vec![9; (end.next_multiple_of(4096) - end) as usize];
     assert_eq!(segment.file().read_at(&mut page, end).unwrap(), page.len());
     assert!(page.iter().all(|byte| *byte == 0), "{page:?}");
     assert_eq!(segment.file().len().unwrap(), segment.size(), "no segment grows by it");

@@ -10,7 +10,7 @@ use protocol::codes::RequestCode;
 use remoting::client::Client;
 
 use crate::line::thousands;
-use crate::{Arguments, load};
+use crate::{Arguments, beside, load};
 
 /// Measures something, and says it in a sentence.
 type Measure = fn(&Arguments) -> anyhow::Result<String>;
@@ -57,35 +57,61 @@ fn memory(arguments: &Arguments) -> anyhow::Result<String> {
     Ok(format!("after {} messages of 1 KiB: {:.1} MB resident at most", thousands(sent), most as f64 / 1e6))
 }
 
-/// Fills more than is kept, so that every segment was used before.
+/// The steady state: on segments that were used before, through the page cache and past it, beside the bare durable
+/// server, whose file is written over again and again as well.
 fn recycled(arguments: &Arguments) -> anyhow::Result<String> {
+    let mut lines = vec!["on segments used before".to_owned()];
+    for (name, settings) in [("through the page cache", &[][..]), ("store.direct_io", &["store.direct_io=true"])] {
+        let settings = [&["retention.size=1GiB"], settings].concat();
+        let directory = arguments.directory()?;
+        let running = Running::tandem(&arguments.tandem()?, directory.path(), &settings)?;
+        use_all_segments(&running)?;
+        for load in STEADY {
+            lines.push(format!("{name}: {}", steady(&running, arguments, load)?));
+        }
+    }
     let directory = arguments.directory()?;
-    let running = Running::tandem(&arguments.tandem()?, directory.path(), &["retention.size=1GiB"])?;
+    let running = Running::ceiling(&beside("ceiling")?, directory.path())?;
+    for load in STEADY {
+        lines.push(format!("bare ceiling: {}", steady(&running, arguments, load)?));
+    }
+    Ok(lines.join("\n  - "))
+}
+
+/// What is measured in the steady state.
+const STEADY: &[(&str, Producing, usize)] = &[
+    ("send, 64 in flight", Producing::Send, 64),
+    ("send, 1,024 in flight", Producing::Send, 1024),
+    ("transaction, both phases answered, 64 in flight", Producing::Transaction, 64),
+    ("transaction, one-way decision, 64 in flight", Producing::OneWay, 64),
+    ("transaction, both phases answered, 1 in flight", Producing::Transaction, 1),
+];
+
+/// Fills more than is kept, so that every segment was used before.
+fn use_all_segments(running: &Running) -> anyhow::Result<()> {
     let fill = Options { in_flight: 1024, warm_up: Duration::ZERO, body: LARGE_BODY, ..Options::new("") };
     let mut bytes = 0;
     while bytes < 3 << 30 {
-        let report = load(&running, Options { time: Duration::from_secs(3), ..fill.clone() })?;
+        let report = load(running, Options { time: Duration::from_secs(3), ..fill.clone() })?;
         bytes += report.operations * LARGE_BODY as u64;
     }
-    let mut words = Vec::new();
-    for (name, producing, in_flight) in [
-        ("a send, 64 in flight", Producing::Send, 64),
-        ("a transaction with both phases answered, 64 in flight", Producing::Transaction, 64),
-        ("a transaction with a one-way decision, 64 in flight", Producing::OneWay, 64),
-        ("a transaction with both phases answered, 1 in flight", Producing::Transaction, 1),
-    ] {
-        let options = Options { producing: Some(producing), in_flight, time: arguments.time(), ..Options::new("") };
-        let report = load(&running, options)?;
-        let device =
-            report.broker.and_then(|cost| cost.device_bytes).context("the device does not say what it took")?;
-        let p99 = report.latency.map_or(0.0, |latency| latency.p99 / 1e3);
-        words.push(format!(
-            "{:.0} for {name} ({:.1} k a second, p99 {p99:.2} ms)",
-            report.per_operation(device as f64),
-            report.rate() / 1e3
-        ));
-    }
-    Ok(format!("bytes to the device on segments used before: {}", words.join("; ")))
+    Ok(())
+}
+
+fn steady(running: &Running, arguments: &Arguments, load: &(&str, Producing, usize)) -> anyhow::Result<String> {
+    let (name, producing, in_flight) = *load;
+    let options = Options { producing: Some(producing), in_flight, time: arguments.time(), ..Options::new("") };
+    let report = crate::load(running, options)?;
+    let cost = report.broker.context("the process does not say what it used")?;
+    let device = cost.device_bytes.context("the device does not say what it took")?;
+    let p99 = report.latency.map_or(0.0, |latency| latency.p99 / 1e3);
+    Ok(format!(
+        "{name}: {:.1} k a second, p99 {p99:.2} ms, {:.1} us CPU, {:.0} bytes to the device, {:.0} MB",
+        report.rate() / 1e3,
+        report.per_operation(cost.cpu.as_secs_f64() * 1e6),
+        report.per_operation(device as f64),
+        cost.resident as f64 / 1e6
+    ))
 }
 
 fn restart_bytes(arguments: &Arguments) -> anyhow::Result<String> {

@@ -52,9 +52,7 @@ impl Arguments {
 
     /// The broker's program, if it is there.
     fn tandem(&self) -> anyhow::Result<PathBuf> {
-        let own = std::env::current_exe()?;
-        let beside = || own.parent().unwrap_or(Path::new(".")).join("tandem");
-        let tandem = self.tandem.clone().unwrap_or_else(beside);
+        let tandem = self.tandem.clone().map_or_else(|| beside("tandem"), Ok)?;
         anyhow::ensure!(tandem.exists(), "{} is not there: cargo build --release -p tandem", tandem.display());
         Ok(tandem)
     }
@@ -81,6 +79,12 @@ fn main() -> anyhow::Result<()> {
         }
     }
     Ok(())
+}
+
+/// A program in the directory of this one.
+fn beside(name: &str) -> anyhow::Result<PathBuf> {
+    let own = std::env::current_exe()?;
+    Ok(own.parent().unwrap_or(Path::new(".")).join(name))
 }
 
 /// A load on a broker, with what its process used.

@@ -100,7 +100,7 @@ fn strike(scene: &mut Scene<'_>, cast: &mut Cast, ledger: &mut Ledger, round: &R
         Fault::KillBroker => {
             scene.broker()?.kill()?;
             sleep(round.length);
-            scene.broker()?.start_again()?;
+            scene.broker()?.start_again_the_other_way()?;
         }
         Fault::StopBroker => {
             scene.broker()?.pause()?;
