@@ -67,13 +67,14 @@ fn recycled(arguments: &Arguments) -> anyhow::Result<String> {
         let running = Running::tandem(&arguments.tandem()?, directory.path(), &settings)?;
         use_all_segments(&running)?;
         for load in STEADY {
-            lines.push(format!("{name}: {}", steady(&running, arguments, load)?));
+            lines.push(format!("{name}: {}", steady(&running, arguments, load, false)?));
         }
     }
     let directory = arguments.directory()?;
     let running = Running::ceiling(&beside("ceiling")?, directory.path())?;
     for load in STEADY {
-        lines.push(format!("bare ceiling: {}", steady(&running, arguments, load)?));
+        // It has no topics and no name server to ask.
+        lines.push(format!("bare ceiling: {}", steady(&running, arguments, load, true)?));
     }
     Ok(lines.join("\n  - "))
 }
@@ -98,9 +99,16 @@ fn use_all_segments(running: &Running) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn steady(running: &Running, arguments: &Arguments, load: &(&str, Producing, usize)) -> anyhow::Result<String> {
+/// `direct` leaves out what a broker is asked before.
+fn steady(
+    running: &Running,
+    arguments: &Arguments,
+    load: &(&str, Producing, usize),
+    direct: bool,
+) -> anyhow::Result<String> {
     let (name, producing, in_flight) = *load;
-    let options = Options { producing: Some(producing), in_flight, time: arguments.time(), ..Options::new("") };
+    let time = arguments.time();
+    let options = Options { producing: Some(producing), in_flight, time, direct, ..Options::new("") };
     let report = crate::load(running, options)?;
     let cost = report.broker.context("the process does not say what it used")?;
     let device = cost.device_bytes.context("the device does not say what it took")?;
