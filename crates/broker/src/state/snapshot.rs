@@ -12,19 +12,30 @@ use super::{ScheduledMessage, State};
 /// Version of the bytes below; a snapshot of another version is refused.
 const VERSION: u32 = 1;
 
+/// Bytes of a client's choice that count as one more thing: most keys, ids and attributes are shorter.
+const LONG: usize = 256;
+
 impl State {
     /// Whether there are more things in it than these: topics, queues, groups, offsets, configuration keys, scheduled
-    /// messages and undecided halves. Costs no more than looking at that many.
+    /// messages and undecided halves, and one more for each 256 bytes of a configuration key and its value, of a half's
+    /// unique key and of a topic's attributes. Costs no more than looking at that many.
     pub fn is_larger_than(&self, items: usize) -> bool {
-        let counted = self.groups.len() + self.key_values.len() + self.scheduled.len() + self.ledger.len();
-        let topics = self.topics.iter().map(|topic| 1 + self.topics.next_offsets(topic).len());
+        let mut total = self.groups.len() + self.key_values.len() + self.scheduled.len() + self.ledger.len();
+        if total > items {
+            return true;
+        }
+        let key_values =
+            self.key_values.iter().map(|((namespace, key), value)| (namespace.len() + key.len() + value.len()) / LONG);
+        let halves = self.ledger.iter().map(|half| half.unique_key().len() / LONG);
+        let topics = self.topics.iter().map(|topic| {
+            let attributes = topic.config.attributes.iter().map(|(key, value)| key.len() + value.len());
+            1 + self.topics.next_offsets(topic).len() + attributes.sum::<usize>() / LONG
+        });
         let offsets = self.offsets.iter().map(|(_, _, queues)| 1 + queues.len());
-        let mut total = counted;
-        total > items
-            || topics.chain(offsets).any(|more| {
-                total += more;
-                total > items
-            })
+        key_values.chain(halves).chain(topics).chain(offsets).any(|more| {
+            total += more;
+            total > items
+        })
     }
 
     /// Appends the whole state.

@@ -1,5 +1,7 @@
 //! Snapshots of what the owner wrote down, and of what the log says: the same bytes.
 
+use message::entry::TopicConfig;
+
 use super::*;
 use crate::Job;
 
@@ -36,6 +38,14 @@ fn snapshot(bench: &mut Bench) -> (Vec<u8>, u64) {
     panic!("a snapshot is due");
 }
 
+/// The number of things that its state is not larger than.
+fn items(bench: &Bench) -> usize {
+    let state = bench.engine.broker().state();
+    let items = (0..1_000).find(|items| !state.is_larger_than(*items)).expect("a small state");
+    assert!((items..1_000).all(|more| !state.is_larger_than(more)), "{items}");
+    items
+}
+
 #[test]
 fn a_small_state_is_written_down_without_reading_the_log_and_is_what_the_log_says() {
     let (from_log, read) = snapshot(&mut due(0));
@@ -49,11 +59,27 @@ fn a_small_state_is_written_down_without_reading_the_log_and_is_what_the_log_say
 fn a_state_of_more_things_than_may_be_written_down_at_once_is_made_from_the_log() {
     // The topic with its queues and those every broker has, six delayed messages, six halves.
     let bench = due(100);
-    let state = bench.engine.broker().state();
-    let items = (1..100).find(|items| !state.is_larger_than(*items)).expect("a small state");
-    assert!(state.is_larger_than(items - 1) && items > 12 + 4, "{items}");
+    let items = items(&bench);
+    assert!(items > 12 + 4, "{items}");
     let (_, read) = snapshot(&mut due(items));
     assert!(read < 1_000, "{read} bytes read");
     let (_, read) = snapshot(&mut due(items - 1));
     assert!(read > 6_000, "{read} bytes read");
+}
+
+/// Or a few keys, or halves, would take the owner as long as a hundred times as many.
+#[test]
+fn what_clients_may_make_long_counts_for_what_it_fills() {
+    let mut bench = due(100);
+    let before = items(&bench);
+    let long = "k".repeat(2_560);
+    bench.send(&format!("TRAN_MSG\u{1}true\u{2}PGROUP\u{1}payers\u{2}UNIQ_KEY\u{1}{long}\u{2}"), b"a half");
+    assert_eq!(items(&bench), before + 1 + 10, "a half");
+    bench.ask(Request::PutKeyValue { namespace: "ORDER_TOPIC_CONFIG", key: "orders", value: Some(&long.repeat(2)) });
+    bench.settle();
+    assert_eq!(items(&bench), before + 11 + 1 + 20, "a key");
+    let queues = bench.engine.broker().state().topics.get("orders").expect("the topic").config.clone();
+    bench.ask(Request::PutTopic(TopicConfig { attributes: vec![("a".to_owned(), long[1..].to_owned())], ..queues }));
+    bench.settle();
+    assert_eq!(items(&bench), before + 32 + 10, "attributes");
 }

@@ -208,9 +208,9 @@ pub const KEYS: &[Key] = &[
         Kind::Bool,
         "Whether the log is written past the page cache, in sectors, where the file system allows it: fewer bytes to the\n\
          device, less CPU, no stalls when the system writes pages back. What was written last is read from memory of the\n\
-         broker's own, up to 32 MiB; what is older is read from the device the first time. With durability \"memory\" the\n\
-         page cache is used all the same.",
-        "Set it to false when consumers mostly catch up, far behind, on what still fits into the machine's memory."
+         broker's own, up to 32 MiB; what is older is read from the device. With durability \"memory\" the page cache is\n\
+         used all the same.",
+        "Set it to true when consumers keep up, and bytes written to the device or waits for it are what counts."
     ),
     key!(
         store.segment_size,

@@ -165,6 +165,9 @@ pub fn cautions(config: &Config) -> Vec<String> {
             "store.durability is \"memory\": a crash of the machine loses what was acknowledged within the last {}",
             super::units::format_duration(config.store.memory_sync_every)
         ));
+        if config.store.direct_io {
+            cautions.push("store.direct_io does nothing while store.durability is \"memory\"".to_owned());
+        }
     }
     if config.server.insecure {
         cautions.push(

@@ -131,7 +131,7 @@ fn a_value_of_another_kind_is_not_taken_for_a_field() {
 fn a_file_sets_what_it_names() {
     let loaded = load_text(
         "[transactions]\ncheck_interval = \"3s\"\ncheck_max = 0x10\nwhen_exhausted = \"rollback\"\n\
-         [retention]\nsize = \"10GiB\"\n[store]\nsegment_size = 16_777_216\ndurability = 'memory'\n\
+         [retention]\nsize = \"10GiB\"\n[store]\nsegment_size = 16_777_216\ndurability = 'memory'\ndirect_io = true\n\
          [server]\nadvertise = \"[::1]:10911\"\n",
     )
     .unwrap();
@@ -144,7 +144,8 @@ fn a_file_sets_what_it_names() {
     assert_eq!(config.store.durability, Durability::Memory);
     assert_eq!(config.server.advertise, Some("[::1]:10911".parse().unwrap()));
     assert_eq!(config.transactions.first_check_after, Config::default().transactions.first_check_after);
-    assert_eq!(relations::cautions(config).len(), 1);
+    let cautions = relations::cautions(config);
+    assert!(cautions.len() == 2 && cautions[1].contains("direct_io does nothing"), "{cautions:?}");
 }
 
 #[test]

@@ -31,7 +31,10 @@ fn disk(directory: &DataDirectory, store: &Store) -> Result<Arc<dyn Disk>> {
             Ok(disk)
         }
         Err(error) if error.kind() == io::ErrorKind::Unsupported => {
-            tracing::info!("the log is written through the page cache: {error}");
+            tracing::warn!(
+                "store.direct_io is set, and the log is written through the page cache all the same: {error}; put \
+                 server.data on another file system, or remove the key"
+            );
             Ok(directory.disk())
         }
         Err(error) => Err(error).context("cannot find out how the data directory is written to"),

@@ -3,8 +3,9 @@
 //! The page cache knows nothing smaller than a page, so that a log synced a hundred times a second, or ten thousand
 //! times, writes its last page again and again; every page is copied into it, and on a virtual machine the first touch of
 //! a page may cost more than writing it. Here what is written waits in memory ([`Recent`]) until the sync, goes to the
-//! device in whole sectors, and is read from that memory as long as it is recent. What is older is read through the page
-//! cache, as ever: the system keeps the two in agreement, for it drops pages that are overwritten past it.
+//! device in whole sectors, and is read from that memory as long as it is recent. What is older is read from the device,
+//! ahead of who reads from one end to the other ([`Ahead`]), and through the page cache for who reads here and there: the
+//! system keeps the two in agreement, for it drops pages that are overwritten past it.
 //!
 //! What was not synced is gone when the process ends, so this is not for a log that promises to survive that without
 //! syncs (durability "memory").
@@ -111,7 +112,7 @@ impl DirectFile {
         written
     }
 
-    /// Gives the device all that waits. The caller holds `writing`.
+    /// Gives the device all that waits, or, if that fails, keeps what it did not take. The caller holds `writing`.
     fn flush(&self) -> io::Result<()> {
         if !self.recent().begin_writing(self.id) {
             return Ok(());
@@ -151,7 +152,18 @@ impl DiskFile for DirectFile {
     }
 
     fn write_at(&self, bytes: &[u8], at: u64) -> io::Result<()> {
-        self.recent().write(self.id, at, bytes, &|buf, at| read_fully(&self.cached, buf, at))
+        let crowded = {
+            let mut recent = self.recent();
+            recent.write(self.id, at, bytes, &|buf, at| read_fully(&self.cached, buf, at))?;
+            recent.is_crowded()
+        };
+        // Who writes more than fits between two syncs, as the first start after one with durability "memory" may, does not
+        // have all of it in memory.
+        if crowded {
+            let _nobody_else = lock(&self.writing);
+            self.flush()?;
+        }
+        Ok(())
     }
 
     fn write_zeros(&self, from: u64, to: u64) -> io::Result<()> {

@@ -9,8 +9,8 @@ use super::aligned::Aligned;
 
 /// Bytes of a chunk: a stretch of a file that is kept together.
 pub(super) const CHUNK_LEN: usize = 4 << 20;
-/// Chunks kept, 32 MiB: a sixth of a second of all that two cores can store. Who reads from further behind is answered
-/// by the page cache. There are more only while more is not synced yet.
+/// Chunks kept, 32 MiB: a sixth of a second of all that two cores can store. Who reads from further behind reads from
+/// the device. There is one more, or what one write of a file fills, while more waits to be written.
 pub(super) const CHUNKS_MAX: usize = 8;
 
 /// Chunks of all files of a disk.
@@ -121,6 +121,11 @@ impl Recent {
         missing
     }
 
+    #[cfg(test)]
+    pub(super) fn chunks(&self) -> usize {
+        self.chunks.len()
+    }
+
     /// Whether all of a stretch of a file is here.
     pub(super) fn has(&self, file: u64, stretch: Range<u64>) -> bool {
         let base = stretch.start - stretch.start % self.chunk_len as u64;
@@ -169,15 +174,22 @@ impl Recent {
         }
     }
 
-    /// Nothing is being written any more: all of it has been, or it failed.
+    /// Nothing is being written any more: all of it has been, or it failed, and then the rest still waits.
     pub(super) fn end_writing(&mut self, file: u64) {
         for chunk in self.chunks.iter_mut().filter(|chunk| chunk.file == file) {
-            chunk.writing = 0..0;
+            let failed = std::mem::replace(&mut chunk.writing, 0..0);
+            chunk.dirty = hull(&chunk.dirty, &failed);
         }
         while self.chunks.len() > self.chunks_max {
             let Some(oldest) = self.chunks.iter().position(Chunk::is_clean) else { break };
             self.chunks.remove(oldest);
         }
+    }
+
+    /// Whether more chunks wait to be written than are kept otherwise.
+    pub(super) fn is_crowded(&self) -> bool {
+        self.chunks.len() > self.chunks_max
+            && self.chunks.iter().filter(|chunk| !chunk.is_clean()).count() > self.chunks_max
     }
 
     /// Position behind the last byte that waits to be written to a file, 0 if none does.
@@ -221,7 +233,8 @@ fn hull(a: &Range<usize>, b: &Range<usize>) -> Range<usize> {
     match (a.is_empty(), b.is_empty()) {
         (true, false) => b.clone(),
         (false, true) => a.clone(),
-        _ => a.start.min(b.start)..a.end.max(b.end),
+        (true, true) => 0..0,
+        (false, false) => a.start.min(b.start)..a.end.max(b.end),
     }
 }
 

@@ -119,6 +119,22 @@ fn what_is_not_synced_is_read_and_not_in_the_file() {
     assert_eq!(direct.write_unit(), SECTOR);
 }
 
+#[test]
+fn much_that_is_never_synced_does_not_all_stay_in_memory() {
+    let (_dir, path) = file();
+    let memory = memory();
+    let direct = open(&path, &memory);
+    let model: Vec<u8> = (0..40 * CHUNK).map(|i| (i / 1000) as u8).collect();
+    for (number, bytes) in model.chunks(5_000).enumerate() {
+        direct.write_at(bytes, number as u64 * 5_000).unwrap();
+        assert!(lock(&memory.recent).chunks() <= CHUNKS + 1, "after {number} writes");
+    }
+    assert_reads(&direct, &model, 0..model.len(), "before the sync");
+    assert!(std::fs::metadata(&path).unwrap().len() > 30 * CHUNK as u64, "it went to the file");
+    direct.sync().unwrap();
+    assert_in_the_file(&path, &model, "after the sync");
+}
+
 /// Who reads a file from one end to the other is read ahead for; what is written meanwhile is not missed for it.
 #[test]
 fn pieces_read_ahead_are_what_the_file_has_now() {

@@ -73,3 +73,31 @@ fn what_the_file_does_not_have_is_never_forgotten() {
     );
     assert!(recent.has(1, 3 * 4096..5 * 4096 - 4096) && !recent.has(1, 0..512) && !recent.has(2, 3 * 4096..4 * 4096));
 }
+
+#[test]
+fn what_could_not_be_written_waits_for_the_next_time() {
+    let mut recent = recent();
+    recent.write(1, 0, &[1; 4096], NO_FILE).unwrap();
+    recent.write(1, 4096, &[2; 1024], NO_FILE).unwrap();
+    let mut memory = Aligned::zeroed(1024);
+    assert!(recent.begin_writing(1));
+    assert_eq!(recent.next_to_write(1, &mut memory), Some((0, 1024)));
+    recent.written(1, 0, 1024);
+    assert_eq!(recent.next_to_write(1, &mut memory), Some((1024, 1024)), "and this one fails");
+    recent.write(1, 5120, &[3; 512], NO_FILE).unwrap();
+    recent.end_writing(1);
+    assert_eq!(write_out(&mut recent, 1), [(1024, 3072), (4096, 1536)]);
+}
+
+#[test]
+fn it_is_crowded_when_more_waits_than_is_kept() {
+    let mut recent = recent();
+    for chunk in 0..2 {
+        recent.write(chunk, 0, &[1; 10], NO_FILE).unwrap();
+        assert!(!recent.is_crowded());
+    }
+    recent.write(0, 4096, &[1; 10], NO_FILE).unwrap();
+    assert!(recent.is_crowded());
+    write_out(&mut recent, 1);
+    assert!(!recent.is_crowded());
+}
