@@ -9,6 +9,7 @@ mod connection;
 mod reading;
 mod sharing;
 mod silence;
+mod spare;
 mod writing;
 
 use std::io;
@@ -25,6 +26,7 @@ use accepting::Hosts;
 use connection::Connection;
 pub use sharing::Hearing;
 use sharing::Shares;
+use spare::Spare;
 
 /// Limits of all connections together and of each.
 #[derive(Clone, Debug)]
@@ -156,6 +158,7 @@ pub struct Sockets {
     unread: usize,
     hosts: Hosts,
     shares: Shares,
+    spare: Spare,
     scratch: Vec<u8>,
     turn_seconds: u64,
     swept_seconds: u64,
@@ -192,6 +195,7 @@ impl Sockets {
             unread: 0,
             hosts: Hosts::default(),
             shares: Shares::default(),
+            spare: Spare::default(),
             scratch: vec![0; chunk],
             turn_seconds: 0,
             swept_seconds: 0,
@@ -332,6 +336,7 @@ impl Sockets {
             connection.dirty = true;
             self.dirty.push(index);
         }
+        self.spare.lend(&mut connection.output);
         Some(&mut connection.output)
     }
 

@@ -5,9 +5,7 @@ use mio::net::TcpStream;
 
 use super::CloseReason;
 use super::sharing::Traffic;
-
-/// Memory a send or receive buffer keeps when it is empty.
-const BUFFER_KEEP: usize = 16 << 10;
+use super::spare::BUFFER_KEEP;
 
 /// One connection: its stream, and what has come and not been handled, or been answered and not been sent.
 #[derive(Debug)]
@@ -116,7 +114,6 @@ impl Connection {
         }
         if self.unread() == 0 {
             self.output.clear();
-            self.output.shrink_to(BUFFER_KEEP);
             self.written = 0;
         } else if self.written > self.output.len() / 2 {
             self.output.drain(..self.written);

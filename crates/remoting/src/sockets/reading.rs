@@ -6,6 +6,10 @@ use super::{CloseReason, Event, Sockets, Verdict, session_id};
 /// Bytes that are read at least, so that a small share is not spent on asking for it.
 const READ_MIN: usize = 4 << 10;
 
+/// Longest beginning of a frame that is copied in front of what is read next. Behind a longer one what is read is copied:
+/// else a large frame that comes bit by bit would be copied with each of them.
+const MOVED_MAX: usize = 16 << 10;
+
 impl Sockets {
     /// Reads from a connection once, and hands over the frames that are whole.
     pub(super) fn read(&mut self, index: usize, handle: &mut impl FnMut(Event<'_>) -> Verdict) {
@@ -35,11 +39,19 @@ impl Sockets {
         let Some(connection) = self.slots[index].connection.as_mut() else { return Ok(()) };
         // Frames that were left, because answers piled up or a share was used up, come before new ones.
         let left_over = !matches!(frame::scan(&connection.input, frame_size), Ok(None));
+        // Nearly every read of a busy connection ends within a frame. Its beginning goes in front of the next read, and all
+        // that is read stays where it was read to. Were what is read copied behind the beginning, the memory for that would be
+        // asked for and given back with each read.
+        let moved = match connection.input.len() {
+            len if left_over || len > MOVED_MAX.min(scratch.len() / 2) => 0,
+            len => len,
+        };
         let got = match left_over {
             true => 0,
             false => {
-                let most = allowance.clamp(READ_MIN, scratch.len());
-                connection.read(&mut scratch[..most], self.turn_seconds)?
+                scratch[..moved].copy_from_slice(&connection.input[..moved]);
+                let most = allowance.clamp(READ_MIN, scratch.len() - moved);
+                connection.read(&mut scratch[moved..moved + most], self.turn_seconds)?
             }
         };
         if got == 0 && !left_over {
@@ -51,8 +63,9 @@ impl Sockets {
         let mut taken = std::mem::take(&mut connection.input);
         let before = taken.len();
         self.buffered -= before;
-        let bytes = if taken.is_empty() {
-            &scratch[..got]
+        let in_place = moved == before;
+        let bytes = if in_place {
+            &scratch[..moved + got]
         } else {
             taken.extend_from_slice(&scratch[..got]);
             &taken[..]
@@ -82,8 +95,9 @@ impl Sockets {
         }
         // What is left: an unfinished frame, or frames that wait until answers are read or for the next round.
         let left = bytes.len() - at;
-        if taken.is_empty() {
-            taken.extend_from_slice(&scratch[at..got]);
+        if in_place {
+            taken.clear();
+            taken.extend_from_slice(&scratch[at..moved + got]);
         } else {
             taken.drain(..at);
         }

@@ -1,4 +1,4 @@
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::net::TcpStream as Client;
 
 use super::*;
@@ -301,4 +301,65 @@ fn time_in_which_a_connection_was_not_read_does_not_count_for_its_frame() {
         heard = house.turn(100, Hearing::Anew);
     }
     assert_eq!(heard.frames, [(session, 1000)]);
+}
+
+/// Frames of a few bytes and of more than is read at a time, cut anywhere, are handed over whole and in order.
+#[test]
+fn frames_come_as_they_were_sent_wherever_they_are_cut() {
+    let mut house = House::new();
+    let (mut client, _) = house.connect();
+    let mut state = 7_u32;
+    let mut random = |below: usize| {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 8) as usize % below
+    };
+    let mut sent = Vec::new();
+    for number in 0..300 {
+        let mut bytes = frame(8 + random([50, 1_500, 40_000, 200_000][number % 4]));
+        for (at, byte) in bytes.iter_mut().enumerate().skip(8) {
+            *byte = (number + at / 3) as u8;
+        }
+        sent.extend(bytes);
+    }
+    let (mut heard, mut at) = (Vec::new(), 0);
+    while heard.len() < sent.len() {
+        let most = [60, 3_000, 100_000][random(3)];
+        let end = sent.len().min(at + 1 + random(most));
+        at += client.write(&sent[at..end]).unwrap_or(0);
+        house.sockets.wait(Some(Duration::from_millis(1)), 0, Hearing::Anew).unwrap();
+        house.sockets.turn(Hearing::Anew, |event| {
+            match event {
+                Event::Frame { frame, .. } => {
+                    heard.extend(((frame.consumed - 4) as u32).to_be_bytes());
+                    heard.extend((frame.header.len() as u32).to_be_bytes());
+                    heard.extend(frame.header);
+                    heard.extend(frame.body);
+                }
+                Event::Closed { reason, .. } => panic!("{reason:?}"),
+                Event::Opened { .. } | Event::Refused { .. } => {}
+            }
+            Verdict::Keep
+        });
+        assert!(heard == sent[..heard.len()], "what is heard differs before {}", heard.len());
+    }
+}
+
+#[test]
+fn memory_of_answers_goes_from_one_connection_to_the_next() {
+    let mut house = House::new();
+    let ((mut first, one), (_second, two)) = (house.connect(), house.connect());
+    house.sockets.out(one).unwrap().extend([1; 100 * KIB]);
+    for turn in 0.. {
+        house.sockets.flush();
+        if house.sockets.unread(one) == Some(0) {
+            break;
+        }
+        assert!(turn < 1000, "it is not sent");
+        // Who reads what there is makes room for more.
+        let _ = first.read(&mut [0; 64 * KIB]);
+        house.sockets.out(one).unwrap();
+    }
+    let lent = house.sockets.out(two).unwrap();
+    assert!(lent.is_empty() && lent.capacity() >= 100 * KIB, "{}", lent.capacity());
+    assert!(house.sockets.out(one).unwrap().capacity() == 0, "it was taken back");
 }

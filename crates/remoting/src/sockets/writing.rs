@@ -16,6 +16,7 @@ impl Sockets {
             let made = connection.unread().saturating_sub(connection.counted);
             connection.traffic.add(self.turn_seconds, made);
             let written = connection.write(self.turn_seconds);
+            self.spare.take_back(&mut connection.output);
             self.unread = self.unread - connection.counted + connection.unread();
             connection.counted = connection.unread();
             if let Err(reason) = written {
