@@ -24,6 +24,9 @@ const ROUND_MS: i64 = 10_000;
 /// Milliseconds before more is carried: a batch's worth at a time.
 const CARRY_MS: i64 = 1_000;
 
+/// This part of a segment is little to be carried.
+const CARRIED_LITTLE: u64 = 64;
+
 /// Turns are at most [`ROUND_MS`] apart while the process runs: so much between two of them is a clock that was set, or a
 /// machine that stood still.
 const JUMP_MS: i64 = 10 * 60_000;
@@ -89,10 +92,15 @@ impl Engine {
         let limit = self.jobs.log_needed_from.min(self.log.synced());
         let Some(cut) = self.closed_under_links(segments, expired.min(limit), aim) else { return };
         // What is carried now is behind the newest snapshot: the next round finds it covered.
+        let proposed = self.out.batch.framed_len();
         if self.broker.carry_before(cut, &mut self.out) {
             self.jobs.retention_not_before = now.plus_ms(CARRY_MS);
-            // What is carried begins segments: none of them is a reason to look again.
-            self.begun_not_before = now.plus_ms(ROUND_MS);
+            // Much that is carried begins segments itself: none of them is a reason to look again. For a few halves whose
+            // producer is gone others would have to be filled meanwhile.
+            let carried = self.out.batch.framed_len().saturating_sub(proposed) as u64;
+            if carried > self.config.log.segment_size / CARRIED_LITTLE {
+                self.begun_not_before = now.plus_ms(ROUND_MS);
+            }
             self.carrying = Some(cut);
             return;
         }

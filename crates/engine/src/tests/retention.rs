@@ -156,3 +156,28 @@ fn seed_1795290105541_a_log_in_which_more_must_stay_than_may_stay_is_not_carried
     }
     assert_eq!(bench.next_after_a_power_cut(), plain + DELAYED);
 }
+
+/// Else others would be filled until somebody looks again, seconds later.
+#[test]
+fn a_few_halves_that_must_stay_do_not_keep_segments_from_going() {
+    const SIZE: u64 = 4 * SEGMENT;
+    let disk = FakeDisk::new(1);
+    let retention = Retention { age_ms: 72 * HOUR_MS, size: Some(SIZE) };
+    let config = EngineConfig { retention, snapshot_every: SEGMENT, ..config() };
+    let mut bench = Bench::on(disk.clone(), Arc::new(disk), config);
+    let mut longest = 0;
+    for number in 0..600 {
+        if number % 100 == 0 {
+            bench.send(&format!("TRAN_MSG\u{1}true\u{2}PGROUP\u{1}payers\u{2}UNIQ_KEY\u{1}H{number}\u{2}"), b"a half");
+        }
+        send_plain(&mut bench, 1);
+        bench.now = bench.now.plus_ms(1);
+        bench.turn();
+        bench.run_jobs();
+        longest = longest.max(bench.engine.log().written().get() - bench.engine.log().start().get());
+    }
+    let written = bench.engine.log().written().get();
+    assert!(written > 5 * SIZE, "{written} bytes in all");
+    assert!(longest <= SIZE + 3 * SEGMENT, "{longest} bytes were kept");
+    assert_eq!(bench.engine.broker().state().ledger.len(), 6, "the halves stayed");
+}
