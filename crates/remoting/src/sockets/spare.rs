@@ -29,9 +29,16 @@ impl Spare {
         }
     }
 
-    /// Takes the memory of an empty buffer that has more than it keeps.
+    /// Takes the memory of an empty buffer that has more than it keeps. One that is not empty, because its answers are not
+    /// read, gives back most of it when it needs little: only what it holds is counted in `limits.unread_bytes`.
     pub fn take_back(&mut self, buffer: &mut Vec<u8>) {
-        if !buffer.is_empty() || buffer.capacity() <= BUFFER_KEEP {
+        if buffer.capacity() <= BUFFER_KEEP {
+            return;
+        }
+        if !buffer.is_empty() {
+            if buffer.len() < buffer.capacity() / 4 {
+                buffer.shrink_to(BUFFER_KEEP.max(2 * buffer.len()));
+            }
             return;
         }
         let memory = std::mem::take(buffer);
@@ -49,9 +56,9 @@ mod tests {
     fn an_empty_buffer_gives_its_memory_to_the_next_one_that_is_filled() {
         let mut spare = Spare::default();
         let mut first = Vec::with_capacity(100 << 10);
-        first.push(1);
+        first.resize(50 << 10, 1);
         spare.take_back(&mut first);
-        assert_eq!(first, [1], "it is not empty");
+        assert_eq!(first.len(), 50 << 10, "it is not empty");
         first.clear();
         spare.take_back(&mut first);
         assert_eq!(first.capacity(), 0);
@@ -65,6 +72,18 @@ mod tests {
         let mut third = Vec::new();
         spare.lend(&mut third);
         assert_eq!(third.capacity(), 0, "there was one");
+    }
+
+    #[test]
+    fn who_does_not_read_keeps_no_more_than_a_few_times_what_waits() {
+        let mut spare = Spare::default();
+        for (len, most) in [(1, BUFFER_KEEP), (100 << 10, 200 << 10), (600 << 10, 1 << 20)] {
+            let mut buffer = Vec::with_capacity(1 << 20);
+            buffer.resize(len, 1);
+            spare.take_back(&mut buffer);
+            assert!(buffer.len() == len && buffer.capacity() <= most, "{len}: {}", buffer.capacity());
+        }
+        assert!(spare.buffers.is_empty());
     }
 
     #[test]

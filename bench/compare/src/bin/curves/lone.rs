@@ -88,9 +88,11 @@ const STEADY: &[(&str, Producing, usize)] = &[
     ("transaction, both phases answered, 1 in flight", Producing::Transaction, 1),
 ];
 
-/// Fills more than is kept, so that every segment was used before.
+/// Fills more than is kept, so that every segment was used before. With transactions: their decisions link into the segment
+/// before, so that the log is one segment longer than of sends, and that one would be filled while something is measured.
 fn use_all_segments(running: &Running) -> anyhow::Result<()> {
-    let fill = Options { in_flight: 1024, warm_up: Duration::ZERO, body: LARGE_BODY, ..Options::new("") };
+    let producing = Some(Producing::Transaction);
+    let fill = Options { producing, in_flight: 1024, warm_up: Duration::ZERO, body: LARGE_BODY, ..Options::new("") };
     let mut bytes = 0;
     while bytes < 3 << 30 {
         let report = load(running, Options { time: Duration::from_secs(3), ..fill.clone() })?;
