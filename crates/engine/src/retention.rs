@@ -91,8 +91,8 @@ impl Engine {
         };
         let limit = self.jobs.log_needed_from.min(self.log.synced());
         let Some(cut) = self.closed_under_links(segments, expired.min(limit), aim) else { return };
-        // What is carried now is behind the newest snapshot: the next round finds it covered.
         let proposed = self.out.batch.framed_len();
+        // What is carried now is behind the newest snapshot: the next round finds it covered.
         if self.broker.carry_before(cut, &mut self.out) {
             self.jobs.retention_not_before = now.plus_ms(CARRY_MS);
             // Much that is carried begins segments itself: none of them is a reason to look again. For a few halves whose

@@ -116,8 +116,6 @@ pub struct Log {
     /// Segments that retention gave up and whose files are not free yet, oldest first.
     retired: VecDeque<Arc<Segment>>,
     retire_failed: bool,
-    /// The last spare one was a segment that had been given up.
-    recycles: bool,
     chore_out: bool,
     disk_full: bool,
     poisoned: Option<Poisoned>,
@@ -150,7 +148,6 @@ impl Log {
             spares: recovered.spares.into(),
             retired: VecDeque::new(),
             retire_failed: false,
-            recycles: false,
             chore_out: false,
             disk_full: false,
             poisoned: None,

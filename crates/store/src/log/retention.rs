@@ -67,20 +67,11 @@ impl Log {
             return None;
         }
         let task = self.retire_next().or_else(|| {
-            let wanted = self.spares.len() < self.config.spare_segments && !self.expects_to_recycle();
+            let wanted = self.spares.len() < self.config.spare_segments;
             wanted.then(|| Task::Prepare { number: self.take_spare_number(), size: self.config.segment_size })
         })?;
         self.chore_out = true;
         Some(Chore { disk: Arc::clone(&self.disk), task })
-    }
-
-    /// Whether it is too early to fill a segment: in a log that is as long as it may be, one is given up for each that is
-    /// begun, if somewhat later when a snapshot or a link to it has to be waited for. Filling one in its place writes as many
-    /// bytes again as it will hold.
-    fn expects_to_recycle(&self) -> bool {
-        let active = self.active();
-        let begun_lately = active.position(self.view.end) < active.size() / 2;
-        self.recycles && begun_lately && !self.spares.is_empty() && !self.disk_full
     }
 
     fn take_spare_number(&mut self) -> u64 {
@@ -114,7 +105,6 @@ impl Log {
         match done.end {
             End::Prepared(spare) => {
                 self.spares.push_back(spare);
-                self.recycles = false;
                 self.disk_full = false;
                 Ok(ChoreOutcome::Prepared)
             }
@@ -124,7 +114,6 @@ impl Log {
             }
             End::Recycled(base, spare) => {
                 self.spares.push_back(spare);
-                self.recycles = true;
                 self.disk_full = self.disk_full && self.spares.len() < self.config.spare_segments;
                 Ok(ChoreOutcome::Recycled(base))
             }

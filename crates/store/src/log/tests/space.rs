@@ -68,39 +68,6 @@ fn recycled_segments_give_a_full_disk_room_again() {
     append(&mut log, 1000, 2);
 }
 
-/// Else each time that retention is a moment late a segment would be filled, and twice as much written.
-#[test]
-fn a_log_that_recycles_waits_with_filling_for_the_next_segment_to_be_given_up() {
-    let config = LogConfig { segment_size: 64 << 10, growth: 64 << 10, ..SMALL };
-    let mut log = open(&FakeDisk::new(1), &config, CommitLogOffset::ZERO).expect("a log").0;
-    append(&mut log, 1000, 0);
-    assert_eq!(settle(&mut log), [ChoreOutcome::Prepared; 2]);
-    // To the beginning of a new segment.
-    let begin = |log: &mut Log| {
-        let newest = log.newest();
-        while log.newest() == newest {
-            append(log, 10_000, 1);
-        }
-        log.sync().unwrap();
-    };
-    begin(&mut log);
-    assert_eq!(settle(&mut log), [ChoreOutcome::Prepared], "nothing was ever given up");
-    log.drop_before(log.synced());
-    assert!(matches!(settle(&mut log)[..], [ChoreOutcome::Recycled(_)]));
-    begin(&mut log);
-    begin(&mut log);
-    assert_eq!(settle(&mut log), [], "one is left, and the next are given up soon");
-    log.drop_before(log.synced());
-    assert!(matches!(settle(&mut log)[..], [ChoreOutcome::Recycled(_), ChoreOutcome::Recycled(_)]));
-    begin(&mut log);
-    begin(&mut log);
-    assert_eq!(settle(&mut log), []);
-    append(&mut log, 30_000, 2);
-    assert_eq!(settle(&mut log), [ChoreOutcome::Prepared], "they were not given up in time");
-    begin(&mut log);
-    assert_eq!(settle(&mut log), [ChoreOutcome::Prepared], "nor does it wait for them again");
-}
-
 #[test]
 fn a_log_without_prepared_segments_grows_by_itself() {
     let disk = FakeDisk::new(1);
