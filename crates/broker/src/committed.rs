@@ -35,12 +35,7 @@ impl Broker {
     ) {
         match applied {
             Applied::Visible(visible) => {
-                self.counters.stored.add(visible.count, payload.len() as u64);
-                self.counters
-                    .by_topic
-                    .entry(visible.topic.clone())
-                    .or_default()
-                    .add(visible.count, payload.len() as u64);
+                self.counters.stored_in(&visible.topic, visible.count, payload.len() as u64);
                 match pending {
                     Pending::Send(Some(sender)) => self.sent(sender, &visible, out),
                     Pending::Reply { sender, session, push } => {
@@ -78,9 +73,7 @@ impl Broker {
             Applied::Decided { half, record_len, visible } => {
                 self.decided(half, payload, pending, out);
                 if let Some(visible) = visible {
-                    self.counters.stored.add(1, u64::from(record_len));
-                    let by_topic = self.counters.by_topic.entry(visible.topic.clone()).or_default();
-                    by_topic.add(1, u64::from(record_len));
+                    self.counters.stored_in(&visible.topic, 1, u64::from(record_len));
                     self.wake(&visible, payload, out);
                 }
             }

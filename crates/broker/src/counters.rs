@@ -41,6 +41,17 @@ pub struct Counters {
     pub by_group: HashMap<(Arc<str>, String), Flow>,
 }
 
+impl Counters {
+    /// Counts messages that were stored.
+    pub(crate) fn stored_in(&mut self, topic: &Arc<str>, messages: u64, bytes: u64) {
+        self.stored.add(messages, bytes);
+        match self.by_topic.get_mut(&**topic) {
+            Some(flow) => flow.add(messages, bytes),
+            None => self.by_topic.entry(topic.clone()).or_default().add(messages, bytes),
+        }
+    }
+}
+
 /// A number of messages and of their bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Flow {

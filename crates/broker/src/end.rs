@@ -153,12 +153,15 @@ impl Broker {
         }
         let Pending::Half { sender, session, .. } = pending else { return };
         let Ok(Entry::Half(Half { record, group, immunity_ms, .. })) = Entry::decode(payload) else { return };
-        let stored_at = self.state.ledger.get(half).map_or(self.now, |half| half.stored_at());
+        let (stored_at, queue) = match self.state.ledger.get(half) {
+            Some(half) => (half.stored_at(), half.queue_id()),
+            // Decided in the same batch.
+            None => (self.now, Record::parse(record).map_or(0, |record| record.queue_id())),
+        };
         let session = Some(name(session)).filter(|_| self.sessions.get(session).is_some());
         self.check_step(Event::HalfStored { half, group, session, stored_at, immunity_ms }, out);
         let Some(Sender { reply, unique_key }) = sender else { return };
-        let Ok(record) = Record::parse(record) else { return };
-        let sent = Sent { queue: record.queue_id(), queue_offset: sequence, at: half, unique_key };
+        let sent = Sent { queue, queue_offset: sequence, at: half, unique_key };
         out.list.push(Output::Answer(reply, Answer::Sent(sent)));
     }
 

@@ -290,11 +290,10 @@ impl State {
     }
 
     fn apply_half(&mut self, at: CommitLogOffset, payload: &[u8], half: &Half<'_>) -> Result<Applied, ApplyError> {
-        later_record(at, half.record)?;
+        let record = later_record(at, half.record)?;
         let record_at = at.plus(entry::record_distance(payload, half.record));
         self.next_half = self.next_half.max(half.sequence.plus(1));
-        let applied = self.ledger.apply_half(at, self.time, half, record_at);
-        Ok(match applied.map_err(|source| ApplyError::Record { at, source })? {
+        Ok(match self.ledger.apply_half(at, self.time, half, &record, record_at) {
             HalfApplied::New => Applied::Half { half: at, sequence: half.sequence, repeat: false },
             HalfApplied::Repeat { first } => {
                 let sequence = self.ledger.get(first).map_or(half.sequence, |half| half.sequence());

@@ -6,13 +6,16 @@
 use crate::codes::{RequestCode, ResponseCode};
 use crate::frame::{HEADER_SIZE_LIMIT, PREFIX_SIZE};
 use crate::header::{FLAG_ONEWAY, FLAG_RESPONSE, Language};
-use crate::json::{write_int, write_string};
+use crate::json::{write_inside, write_int, write_string};
 use crate::words::Word as _;
 
 /// The version ordinal we say of ourselves: 5.5.0, whose wire behaviour is our yardstick.
 ///
 /// Clients read it from the answer to their heartbeat and refuse SQL92 filters below 232 (4.1.0-S); tools show it.
 pub const VERSION: i32 = 513;
+
+/// [`VERSION`] in a header.
+const VERSION_DIGITS: &[u8] = b"513";
 
 /// A value in a header, written as a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,7 +30,8 @@ pub enum FieldValue<'a> {
     Absent,
 }
 
-/// A name and a value in a header.
+/// A name and a value in a header. Most names are the protocol's own; those of an answer that is handed on are the
+/// client's that gave it.
 pub type Field<'a> = (&'a str, FieldValue<'a>);
 
 impl<'a> From<&'a str> for FieldValue<'a> {
@@ -110,7 +114,6 @@ impl<'a> ResponseHeader<'a> {
             &Parts {
                 code: self.code.0,
                 language: Language::Java,
-                version: VERSION,
                 opaque: self.opaque,
                 flag: FLAG_RESPONSE,
                 remark: self.remark,
@@ -168,7 +171,6 @@ impl<'a> RequestHeader<'a> {
             &Parts {
                 code: self.code.code(),
                 language: self.language,
-                version: VERSION,
                 opaque: self.opaque,
                 flag: if self.oneway { FLAG_ONEWAY } else { 0 },
                 remark: self.remark,
@@ -181,7 +183,6 @@ impl<'a> RequestHeader<'a> {
 struct Parts<'a> {
     code: i32,
     language: Language,
-    version: i32,
     opaque: i32,
     flag: i32,
     remark: Option<&'a str>,
@@ -217,49 +218,61 @@ fn write_prefix(out: &mut [u8], start: usize, header_end: usize, body_size: usiz
     out[start + 4..start + 8].copy_from_slice(&(header_size as u32).to_be_bytes());
 }
 
+/// Room asked for at once in front of fields: most headers need no more.
+const USUAL_SIZE: usize = 512;
+
 fn write_header(out: &mut Vec<u8>, parts: &Parts<'_>) {
+    out.reserve(USUAL_SIZE);
     out.extend_from_slice(b"{\"code\":");
     write_int(out, parts.code.into());
     write_fields(out, parts.fields);
     out.extend_from_slice(b",\"flag\":");
     write_int(out, parts.flag.into());
-    out.extend_from_slice(b",\"language\":\"");
-    out.extend_from_slice(parts.language.name().as_bytes());
-    out.extend_from_slice(b"\",\"opaque\":");
+    match parts.language {
+        Language::Java => out.extend_from_slice(b",\"language\":\"JAVA\",\"opaque\":"),
+        other => {
+            out.extend_from_slice(b",\"language\":\"");
+            out.extend_from_slice(other.name().as_bytes());
+            out.extend_from_slice(b"\",\"opaque\":");
+        }
+    }
     write_int(out, parts.opaque.into());
     if let Some(remark) = parts.remark {
         out.extend_from_slice(b",\"remark\":");
         write_string(out, remark);
     }
     out.extend_from_slice(b",\"serializeTypeCurrentRPC\":\"JSON\",\"version\":");
-    write_int(out, parts.version.into());
+    out.extend_from_slice(VERSION_DIGITS);
     out.push(b'}');
 }
 
 /// Writes the member `extFields`, unless there are none.
 fn write_fields(out: &mut Vec<u8>, fields: &[Field<'_>]) {
-    let mut before: &[u8] = b",\"extFields\":{";
+    let mut before: &[u8] = b",\"extFields\":{\"";
     for (name, value) in fields {
         if *value == FieldValue::Absent {
             continue;
         }
         out.extend_from_slice(before);
-        before = b",";
-        write_string(out, name);
-        out.push(b':');
+        before = b",\"";
+        write_inside(out, name);
         match *value {
-            FieldValue::Str(text) => write_string(out, text),
-            FieldValue::Int(number) => {
+            FieldValue::Str(text) => {
+                out.extend_from_slice(b"\":\"");
+                write_inside(out, text);
                 out.push(b'"');
+            }
+            FieldValue::Int(number) => {
+                out.extend_from_slice(b"\":\"");
                 write_int(out, number);
                 out.push(b'"');
             }
-            FieldValue::Bool(true) => out.extend_from_slice(b"\"true\""),
-            FieldValue::Bool(false) => out.extend_from_slice(b"\"false\""),
+            FieldValue::Bool(true) => out.extend_from_slice(b"\":\"true\""),
+            FieldValue::Bool(false) => out.extend_from_slice(b"\":\"false\""),
             FieldValue::Absent => {}
         }
     }
-    if before == b"," {
+    if before == b",\"" {
         out.push(b'}');
     }
 }
@@ -269,6 +282,11 @@ mod tests {
     use super::*;
     use crate::frame::{FRAME_SIZE_MAX, scan};
     use crate::header::HeaderBuffer;
+
+    #[test]
+    fn the_digits_of_the_version_are_those_of_the_version() {
+        assert_eq!(VERSION_DIGITS, VERSION.to_string().as_bytes());
+    }
 
     #[test]
     fn an_answer_says_what_it_was_given_and_nothing_else() {
@@ -290,6 +308,17 @@ mod tests {
             .append(&mut out, b"");
         let header = r#"{"code":1,"flag":1,"language":"JAVA","opaque":1,"remark":"a \"b\"\n","serializeTypeCurrentRPC":"JSON","version":513}"#;
         assert_eq!(std::str::from_utf8(&out[8..]), Ok(header));
+    }
+
+    #[test]
+    fn a_name_that_a_client_chose_stays_a_name() {
+        let name = "a\":\"b\",\"\u{1}c\\";
+        let mut out = Vec::new();
+        let fields = [(name, "x".into()), ("y", "z".into())];
+        ResponseHeader { fields: &fields, ..ResponseHeader::success(1) }.append(&mut out, b"");
+        let mut buffer = HeaderBuffer::new();
+        let header = buffer.decode(&scan(&out, FRAME_SIZE_MAX).unwrap().unwrap()).unwrap();
+        assert_eq!(header.fields.iter().collect::<Vec<_>>(), [(name, "x"), ("y", "z")]);
     }
 
     #[test]

@@ -5,7 +5,7 @@
 //! are separated by `\u0001` and `\u0002`) is written out, into the buffer's scratch.
 
 mod binary;
-mod fields;
+pub(crate) mod fields;
 mod json;
 mod language;
 
@@ -13,7 +13,7 @@ use crate::frame::{Frame, SerializeType};
 use crate::json::JsonError;
 
 pub use fields::{FieldError, Fields};
-pub(crate) use fields::{parse_bool, parse_i32, parse_i64};
+pub(crate) use fields::{parse_i32, parse_i64};
 pub use language::Language;
 
 use fields::{Entry, Span};
@@ -117,7 +117,8 @@ pub enum HeaderError {
 #[derive(Debug, Default)]
 pub struct HeaderBuffer {
     entries: Vec<Entry>,
-    scratch: String,
+    /// Texts, and nothing else.
+    scratch: Vec<u8>,
 }
 
 impl HeaderBuffer {
@@ -139,7 +140,8 @@ impl HeaderBuffer {
             SerializeType::Json => json::decode(frame.header, &mut self.entries, &mut self.scratch)?,
             SerializeType::Binary => ("", binary::decode(frame.header, &mut self.entries, &mut self.scratch)?),
         };
-        let fields = Fields::new(text, &self.scratch, &self.entries);
+        let scratch = str::from_utf8(&self.scratch).expect("only texts and pieces of texts were appended");
+        let fields = Fields::new(text, scratch, &self.entries);
         Ok(Header {
             code: head.code,
             language: head.language,

@@ -88,14 +88,25 @@ impl OffsetMsgId {
     }
 }
 
-fn push_hex(out: &mut OffsetMsgIdDigits, bytes: &[u8]) {
-    const HEX: &[u8; 16] = b"0123456789ABCDEF";
-    for byte in bytes {
-        out.digits[out.size] = HEX[usize::from(byte >> 4)];
-        out.digits[out.size + 1] = HEX[usize::from(byte & 15)];
-        out.size += 2;
+fn push_hex<const N: usize>(out: &mut OffsetMsgIdDigits, bytes: &[u8; N]) {
+    let (digits, _) = out.digits[out.size..][..2 * N].as_chunks_mut::<2>();
+    for (digits, byte) in digits.iter_mut().zip(bytes) {
+        *digits = HEX[usize::from(*byte)];
     }
+    out.size += 2 * N;
 }
+
+/// The two digits of each byte.
+const HEX: [[u8; 2]; 256] = {
+    const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
+    let mut table = [[0; 2]; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        table[byte] = [DIGITS[byte >> 4], DIGITS[byte & 15]];
+        byte += 1;
+    }
+    table
+};
 
 #[cfg(test)]
 mod tests {

@@ -4,13 +4,16 @@
 //! (`{{"brokerName":"b","queueId":0,"topic":"t"}:7}`), which is why this crate has its own reader.
 
 mod reader;
+mod stops;
 mod string;
 mod writer;
 
 pub use reader::{DEPTH_MAX, RawJson, VALUES_MAX, Value, parse};
+pub(crate) use writer::write_inside;
 pub use writer::{Array, Object, write_bool, write_float, write_int, write_string};
 
-pub(crate) use string::{Scanned, find_stop, scan_string};
+pub(crate) use stops::Stops;
+pub(crate) use string::{Scanned, scan_string, unescape_string};
 
 /// Where and why a text is not JSON, not even fastjson's.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

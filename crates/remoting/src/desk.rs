@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 
 use broker::BrokerConfig;
 use broker::io::SessionId;
+use foldhash::fast::RandomState;
 use message::CommitLogOffset;
 use protocol::MessageQueue;
 use protocol::header::Language;
@@ -35,7 +36,7 @@ pub(crate) struct Desk {
     pub broker_name: String,
     pub cluster_name: String,
     pub store_host: SocketAddr,
-    pub peers: HashMap<SessionId, Peer>,
+    pub peers: HashMap<SessionId, Peer, RandomState>,
     pub notes: Notes,
     pub relays: Relays,
     pub rates: Rates,
@@ -59,7 +60,7 @@ impl Desk {
             broker_name: config.broker_name.clone(),
             cluster_name: config.cluster_name.clone(),
             store_host: config.store_host,
-            peers: HashMap::new(),
+            peers: HashMap::default(),
             notes: Notes::default(),
             relays: Relays::default(),
             rates: Rates::default(),

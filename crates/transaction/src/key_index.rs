@@ -1,7 +1,8 @@
 use std::collections::BTreeSet;
-use std::collections::hash_map::{Entry, HashMap, RandomState};
+use std::collections::hash_map::{Entry, HashMap};
 use std::hash::{BuildHasher, BuildHasherDefault, Hasher};
 
+use foldhash::quality::RandomState;
 use message::CommitLogOffset;
 
 /// Undecided halves by their UNIQ_KEY.

@@ -14,7 +14,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use message::entry::{Check, CheckOutcome, Decision, Half};
-use message::record::{Record, RecordError};
+use message::record::Record;
 use message::{CommitLogOffset, QueueOffset, Timestamp, properties, tags};
 
 use crate::arena::Arena;
@@ -116,10 +116,8 @@ impl Ledger {
         self.same(self.keys.hash(unique_key), group, unique_key, body_crc)
     }
 
-    /// Applies the half whose entry lies at `at` in a batch of this time, its record beginning at `record_at`.
-    ///
-    /// # Errors
-    /// When the record is none; nothing is changed then.
+    /// Applies the half whose entry lies at `at` in a batch of this time; `record` is its record, which begins at
+    /// `record_at`.
     ///
     /// # Panics
     /// When `at` is not behind all undecided halves: entries are applied in the order of the log.
@@ -128,9 +126,9 @@ impl Ledger {
         at: CommitLogOffset,
         time: Timestamp,
         half: &Half<'_>,
+        record: &Record<'_>,
         record_at: CommitLogOffset,
-    ) -> Result<HalfApplied, RecordError> {
-        let record = Record::parse(half.record)?;
+    ) -> HalfApplied {
         let (unique_key, tags_code) = key_and_tags(record.properties());
         let key_hash = self.keys.hash(unique_key);
         self.next_sequence = self.next_sequence.max(half.sequence.plus(1));
@@ -138,7 +136,7 @@ impl Ledger {
         if let Some(first) = self.same(key_hash, group, unique_key, record.body_crc()) {
             let first = first.at();
             self.names.groups.release(group);
-            return Ok(HalfApplied::Repeat { first });
+            return HalfApplied::Repeat { first };
         }
         let stored = Stored {
             at,
@@ -166,7 +164,7 @@ impl Ledger {
             carried: false,
         };
         self.insert(stored, key_hash);
-        Ok(HalfApplied::New)
+        HalfApplied::New
     }
 
     /// Applies a decision. Whether it was allowed is asked before it is proposed, see [`Ledger::check_decision`]; of two

@@ -1,7 +1,7 @@
 //! Halves and chance, as the tests of this crate need them.
 
 use message::entry::{Delay, Half};
-use message::record::NewRecord;
+use message::record::{NewRecord, Record};
 use message::{CommitLogOffset, QueueOffset, Timestamp};
 
 /// A random number generator whose seed tells everything (xorshift64*).
@@ -23,6 +23,11 @@ impl XorShift {
     pub fn below(&mut self, bound: u64) -> u64 {
         (self.next() >> 16) % bound
     }
+}
+
+/// The record that these bytes are.
+pub(crate) fn parsed(record: &[u8]) -> Record<'_> {
+    Record::parse(record).expect("a record")
 }
 
 /// A half to be stored.

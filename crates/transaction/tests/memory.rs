@@ -3,7 +3,7 @@
 use std::fs;
 
 use message::entry::{Delay, Half};
-use message::record::NewRecord;
+use message::record::{NewRecord, Record};
 use message::{CommitLogOffset, QueueOffset, Timestamp};
 use transaction::{CheckConfig, Checker, Event, Ledger, SessionId};
 
@@ -59,7 +59,8 @@ fn store(ledger: &mut Ledger, checker: &mut Checker, from: u64, to: u64) {
             client: &client,
             record: &record,
         };
-        ledger.apply_half(at, time, &half, at.plus(80)).expect("the record is one");
+        let parsed = Record::parse(&record).expect("a record");
+        ledger.apply_half(at, time, &half, &parsed, at.plus(80));
         let (group, session) = (half.group, Some(SessionId(n)));
         let event = Event::HalfStored { half: at, group, session, stored_at: time, immunity_ms: None };
         checker.step(time, event, &mut out);

@@ -15,7 +15,7 @@ use super::{Entry, FIELDS_MAX, Head, HeaderError, Language, Span};
 use crate::words::Word;
 
 /// Reads a header; all spans are in the scratch.
-pub(super) fn decode(bytes: &[u8], entries: &mut Vec<Entry>, scratch: &mut String) -> Result<Head, HeaderError> {
+pub(super) fn decode(bytes: &[u8], entries: &mut Vec<Entry>, scratch: &mut Vec<u8>) -> Result<Head, HeaderError> {
     let mut cursor = Cursor { bytes, at: 0, scratch };
     let code = i16::from_be_bytes(cursor.array("code")?);
     let [language] = cursor.array("language")?;
@@ -56,7 +56,7 @@ pub(super) fn decode(bytes: &[u8], entries: &mut Vec<Entry>, scratch: &mut Strin
 struct Cursor<'t, 'b> {
     bytes: &'t [u8],
     at: usize,
-    scratch: &'b mut String,
+    scratch: &'b mut Vec<u8>,
 }
 
 impl Cursor<'_, '_> {
@@ -74,12 +74,11 @@ impl Cursor<'_, '_> {
             return Err(cut_off);
         };
         let bytes = self.bytes.get(self.at..).and_then(|rest| rest.get(..size)).ok_or(cut_off)?;
-        let text =
-            std::str::from_utf8(bytes).map_err(|error| HeaderError::NotUtf8 { at: self.at + error.valid_up_to() })?;
+        let text = str::from_utf8(bytes).map_err(|error| HeaderError::NotUtf8 { at: self.at + error.valid_up_to() })?;
         self.at += size;
-        let start = self.scratch.len() as u32;
-        self.scratch.push_str(text);
-        Ok((size > 0).then_some(Span { start, end: self.scratch.len() as u32, in_scratch: true }))
+        let start = self.scratch.len();
+        self.scratch.extend_from_slice(text.as_bytes());
+        Ok((size > 0).then(|| Span::of_scratch(start, start + size)))
     }
 }
 

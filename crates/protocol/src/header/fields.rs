@@ -1,13 +1,37 @@
 //! The `extFields` of a header, and how a typed request reads them.
 
 use std::fmt;
+use std::ops::Range;
 
-/// A piece of the header's text or, unescaped, of the scratch. Headers are at most 1 MiB, so 32 bits do.
+use super::HEADER_SIZE_MAX;
+
+/// A piece of the header's text or, unescaped, of the scratch. Headers are at most 1 MiB, and what an escape stands for is
+/// shorter than the escape: a bit of the start is free to say which.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Span {
-    pub(super) start: u32,
-    pub(super) end: u32,
-    pub(super) in_scratch: bool,
+    start: u32,
+    end: u32,
+}
+
+const IN_SCRATCH: u32 = 1 << 31;
+const _: () = assert!(HEADER_SIZE_MAX < IN_SCRATCH as usize);
+
+impl Span {
+    pub(super) fn of_text(start: usize, end: usize) -> Self {
+        Span { start: start as u32, end: end as u32 }
+    }
+
+    pub(super) fn of_scratch(start: usize, end: usize) -> Self {
+        Span { start: start as u32 | IN_SCRATCH, end: end as u32 }
+    }
+
+    pub(super) fn in_scratch(self) -> bool {
+        self.start & IN_SCRATCH != 0
+    }
+
+    pub(super) fn range(self) -> Range<usize> {
+        (self.start & !IN_SCRATCH) as usize..self.end as usize
+    }
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -32,17 +56,17 @@ impl<'a> Fields<'a> {
     }
 
     pub(super) fn resolve(&self, span: Span) -> &'a str {
-        let whole = if span.in_scratch { self.scratch } else { self.text };
-        &whole[span.start as usize..span.end as usize]
+        let whole = if span.in_scratch() { self.scratch } else { self.text };
+        &whole[span.range()]
     }
 
     fn is(&self, span: Span, key: &str) -> bool {
         // Most names have another length.
-        if (span.end - span.start) as usize != key.len() {
+        if span.range().len() != key.len() {
             return false;
         }
-        let whole = if span.in_scratch { self.scratch } else { self.text };
-        whole.as_bytes()[span.start as usize..span.end as usize] == *key.as_bytes()
+        let whole = if span.in_scratch() { self.scratch } else { self.text };
+        whole.as_bytes()[span.range()] == *key.as_bytes()
     }
 
     /// The value as it was sent, which may be empty. Of a key sent twice the last one counts.
@@ -54,6 +78,42 @@ impl<'a> Fields<'a> {
     pub fn iter(&self) -> impl Iterator<Item = (&'a str, &'a str)> + use<'a> {
         let fields = *self;
         fields.entries.iter().map(move |entry| (fields.resolve(entry.key), fields.resolve(entry.value)))
+    }
+
+    /// The values of the fields called `a`, `b` and so on, up to the `N`th letter. Of a key sent twice the last one counts.
+    pub(crate) fn letters<const N: usize>(&self) -> [Option<&'a str>; N] {
+        let mut values = [None; N];
+        for entry in self.entries {
+            let range = entry.key.range();
+            if range.len() != 1 {
+                continue;
+            }
+            let whole = if entry.key.in_scratch() { self.scratch } else { self.text };
+            let place = usize::from(whole.as_bytes()[range.start].wrapping_sub(b'a'));
+            if let Some(value) = values.get_mut(place) {
+                *value = Some(self.resolve(entry.value));
+            }
+        }
+        values
+    }
+
+    /// The values of these fields, in one pass. Of a key sent twice the last one counts.
+    ///
+    /// Clients write fields in the order of their names: given in that order, each is found at once.
+    pub(crate) fn pick<const N: usize>(&self, names: [&str; N]) -> [Option<&'a str>; N] {
+        let mut values = [None; N];
+        let mut expected = 0;
+        for entry in self.entries {
+            let place = match names.get(expected) {
+                Some(name) if self.is(entry.key, name) => Some(expected),
+                _ => names.iter().position(|name| self.is(entry.key, name)),
+            };
+            if let Some(place) = place {
+                values[place] = Some(self.resolve(entry.value));
+                expected = place + 1;
+            }
+        }
+        values
     }
 
     /// How many were sent, doubles included.
@@ -68,12 +128,12 @@ impl<'a> Fields<'a> {
 
     /// A text that has to be there; it may be empty.
     pub fn str(&self, name: &'static str) -> Result<&'a str, FieldError> {
-        self.get(name).ok_or(FieldError::Missing { name })
+        required(name, self.get(name))
     }
 
     /// A text that may be missing. Empty counts as missing: C++ and Go send empty texts for what they do not set.
     pub fn opt_str(&self, name: &'static str) -> Option<&'a str> {
-        self.get(name).filter(|value| !value.is_empty())
+        given(self.get(name))
     }
 
     /// A 32-bit number that has to be there.
@@ -83,17 +143,17 @@ impl<'a> Fields<'a> {
 
     /// A 32-bit number that may be missing or empty.
     pub fn opt_i32(&self, name: &'static str) -> Result<Option<i32>, FieldError> {
-        self.opt_str(name).map(|value| parse_i32(name, value)).transpose()
+        opt_i32(name, self.get(name))
     }
 
     /// A 64-bit number that has to be there.
     pub fn i64(&self, name: &'static str) -> Result<i64, FieldError> {
-        self.opt_i64(name)?.ok_or(FieldError::Missing { name })
+        i64(name, self.get(name))
     }
 
     /// A 64-bit number that may be missing or empty.
     pub fn opt_i64(&self, name: &'static str) -> Result<Option<i64>, FieldError> {
-        self.opt_str(name).map(|value| parse_i64(name, value)).transpose()
+        opt_i64(name, self.get(name))
     }
 
     /// A boolean that has to be there.
@@ -103,8 +163,39 @@ impl<'a> Fields<'a> {
 
     /// A boolean that may be missing or empty.
     pub fn opt_bool(&self, name: &'static str) -> Result<Option<bool>, FieldError> {
-        self.opt_str(name).map(|value| parse_bool(name, value)).transpose()
+        opt_bool(name, self.get(name))
     }
+}
+
+/// A text that has to be there; it may be empty. This and what follows are for values that were picked: see
+/// [`Fields::pick`].
+pub(crate) fn required<'a>(name: &'static str, value: Option<&'a str>) -> Result<&'a str, FieldError> {
+    value.ok_or(FieldError::Missing { name })
+}
+
+/// A text that may be missing or, which is the same, empty.
+pub(crate) fn given(value: Option<&str>) -> Option<&str> {
+    value.filter(|value| !value.is_empty())
+}
+
+pub(crate) fn i32(name: &'static str, value: Option<&str>) -> Result<i32, FieldError> {
+    opt_i32(name, value)?.ok_or(FieldError::Missing { name })
+}
+
+pub(crate) fn i64(name: &'static str, value: Option<&str>) -> Result<i64, FieldError> {
+    opt_i64(name, value)?.ok_or(FieldError::Missing { name })
+}
+
+pub(crate) fn opt_i32(name: &'static str, value: Option<&str>) -> Result<Option<i32>, FieldError> {
+    given(value).map(|value| parse_i32(name, value)).transpose()
+}
+
+pub(crate) fn opt_i64(name: &'static str, value: Option<&str>) -> Result<Option<i64>, FieldError> {
+    given(value).map(|value| parse_i64(name, value)).transpose()
+}
+
+pub(crate) fn opt_bool(name: &'static str, value: Option<&str>) -> Result<Option<bool>, FieldError> {
+    given(value).map(|value| parse_bool(name, value)).transpose()
 }
 
 impl fmt::Debug for Fields<'_> {
@@ -114,11 +205,29 @@ impl fmt::Debug for Fields<'_> {
 }
 
 pub(crate) fn parse_i32(name: &'static str, value: &str) -> Result<i32, FieldError> {
-    value.parse().map_err(|_| FieldError::invalid(name, value, "a 32-bit number"))
+    let plain = plain_number::<9>(value).map(|number| number as i32);
+    plain.or_else(|| value.parse().ok()).ok_or_else(|| FieldError::invalid(name, value, "a 32-bit number"))
 }
 
 pub(crate) fn parse_i64(name: &'static str, value: &str) -> Result<i64, FieldError> {
-    value.parse().map_err(|_| FieldError::invalid(name, value, "a 64-bit number"))
+    let plain = plain_number::<18>(value);
+    plain.or_else(|| value.parse().ok()).ok_or_else(|| FieldError::invalid(name, value, "a 64-bit number"))
+}
+
+/// A number as nearly all are written: nothing but digits, so few that it cannot be too large.
+#[inline]
+fn plain_number<const DIGITS_MAX: usize>(value: &str) -> Option<i64> {
+    if value.is_empty() || value.len() > DIGITS_MAX {
+        return None;
+    }
+    let mut number = 0;
+    for digit in value.bytes() {
+        if !digit.is_ascii_digit() {
+            return None;
+        }
+        number = number * 10 + i64::from(digit - b'0');
+    }
+    Some(number)
 }
 
 /// `1` and `0` too: some C++ code prints its booleans so.

@@ -6,17 +6,17 @@
 use std::str;
 
 use super::{Entry, FIELDS_MAX, HEADER_DEPTH_MAX, Head, HeaderError, Language, Span};
-use crate::json::{JsonError, JsonProblem, Scanned, find_stop, scan_string};
+use crate::json::{JsonError, JsonProblem, Scanned, Stops, scan_string, unescape_string};
 use crate::words::Word;
 
 /// Reads a header; spans that are not in the scratch are in the text returned.
 pub(super) fn decode<'t>(
     bytes: &'t [u8],
     entries: &mut Vec<Entry>,
-    scratch: &mut String,
+    scratch: &mut Vec<u8>,
 ) -> Result<(&'t str, Head), HeaderError> {
     let text = str::from_utf8(bytes).map_err(|error| JsonError::new(error.valid_up_to(), JsonProblem::NotUtf8))?;
-    let mut scanner = Scanner { text, at: 0, entries, scratch };
+    let mut scanner = Scanner { text, at: 0, stops: Stops::new(bytes, b'\"'), entries, scratch };
     let head = scanner.head()?;
     scanner.skip_space();
     if scanner.at < text.len() {
@@ -44,11 +44,22 @@ enum Scalar {
     Nothing,
 }
 
+/// What comes behind the fields that were plain.
+enum Next {
+    /// The fields were all.
+    End,
+    /// A comma, the end, or white space in front of either.
+    Separator,
+    /// A field of another form.
+    Field,
+}
+
 struct Scanner<'t, 'b> {
     text: &'t str,
     at: usize,
+    stops: Stops<'t>,
     entries: &'b mut Vec<Entry>,
-    scratch: &'b mut String,
+    scratch: &'b mut Vec<u8>,
 }
 
 impl Scanner<'_, '_> {
@@ -70,22 +81,44 @@ impl Scanner<'_, '_> {
                 Member::Fields => self.fields()?,
                 Member::Unknown => self.skip_value(1)?,
             }
+            if let Some(code) = code
+                && let Some(head) = self.plain_end(head.remark)
+            {
+                return Ok(Head { code, ..head });
+            }
             more = self.more(b'}', "',' or '}'")?;
         }
         head.code = code.ok_or(HeaderError::NoCode)?;
         Ok(head)
     }
 
+    /// All that Java writes behind the fields, and our own client, in one step: for five members that is 700 instructions
+    /// less.
+    fn plain_end(&mut self, remark: Option<Span>) -> Option<Head> {
+        let rest = self.text.as_bytes()[self.at..].strip_prefix(b",\"flag\":")?;
+        let (flag, rest) = plain_number(rest)?;
+        let language = rest.strip_prefix(b",\"language\":\"")?;
+        let (language, rest) = language.split_at(language.iter().position(|byte| !byte.is_ascii_uppercase())?);
+        let language = *Language::ALL.iter().find(|known| known.name().as_bytes() == language)?;
+        let (opaque, rest) = plain_number(rest.strip_prefix(b"\",\"opaque\":")?)?;
+        let (version, rest) = plain_number(rest.strip_prefix(b",\"serializeTypeCurrentRPC\":\"JSON\",\"version\":")?)?;
+        if rest != b"}" {
+            return None;
+        }
+        self.at = self.text.len();
+        Some(Head { code: 0, language, version, opaque, flag, remark })
+    }
+
     fn member(&mut self) -> Result<Member, JsonError> {
         let name = self.key()?;
         Ok(match self.resolve(name) {
-            "code" => Member::Code,
-            "language" => Member::Language,
-            "version" => Member::Version,
-            "opaque" => Member::Opaque,
-            "flag" => Member::Flag,
-            "remark" => Member::Remark,
-            "extFields" => Member::Fields,
+            b"code" => Member::Code,
+            b"language" => Member::Language,
+            b"version" => Member::Version,
+            b"opaque" => Member::Opaque,
+            b"flag" => Member::Flag,
+            b"remark" => Member::Remark,
+            b"extFields" => Member::Fields,
             _ => Member::Unknown,
         })
     }
@@ -94,32 +127,26 @@ impl Scanner<'_, '_> {
     fn number(&mut self, name: &'static str) -> Result<i32, HeaderError> {
         self.skip_space();
         let at = self.at;
-        if let Some(number) = self.plain_number() {
+        if let Some((number, rest)) = plain_number(&self.text.as_bytes()[at..])
+            && let Some(b',' | b'}') = rest.first()
+        {
+            self.at = self.text.len() - rest.len();
             return Ok(number);
         }
         match self.scalar(1)? {
             Scalar::Nothing => Ok(0),
-            Scalar::Text(digits) => self.resolve(digits).parse().map_err(|_| HeaderError::NotANumber { name, at }),
+            Scalar::Text(digits) => {
+                let digits = str::from_utf8(self.resolve(digits)).expect("a text, or pieces of one");
+                digits.parse().map_err(|_| HeaderError::NotANumber { name, at })
+            }
         }
-    }
-
-    /// A number as nearly all are written: one to nine digits. Of anything else nothing is read.
-    fn plain_number(&mut self) -> Option<i32> {
-        const DIGITS_MAX: usize = 9;
-        let rest = self.text.as_bytes().get(self.at..)?;
-        let digits = rest.iter().take(DIGITS_MAX + 1).take_while(|byte| byte.is_ascii_digit()).count();
-        if digits == 0 || digits > DIGITS_MAX || !matches!(rest.get(digits), Some(b',' | b'}')) {
-            return None;
-        }
-        self.at += digits;
-        Some(rest[..digits].iter().fold(0, |number, digit| number * 10 + i32::from(digit - b'0')))
     }
 
     fn language(&mut self) -> Result<Language, JsonError> {
         let Scalar::Text(word) = self.scalar(1)? else {
             return Ok(Language::Other);
         };
-        let word = self.resolve(word);
+        let word = str::from_utf8(self.resolve(word)).expect("a text, or pieces of one");
         let by_ordinal = || Language::from_ordinal(word.parse().ok()?);
         Ok(Language::from_name(word).or_else(by_ordinal).unwrap_or(Language::Other))
     }
@@ -140,56 +167,84 @@ impl Scanner<'_, '_> {
         self.skip_space();
         let mut more = !self.take(b'}');
         while more {
-            let plain = self.plain_field();
-            let (key, value) = match plain {
-                Some(field) => field,
-                None => (self.key()?, self.scalar(2)?),
-            };
-            if let Scalar::Text(value) = value {
-                if self.entries.len() == FIELDS_MAX {
-                    return Err(HeaderError::TooManyFields);
+            match self.plain_fields()? {
+                Next::End => return Ok(()),
+                Next::Separator => {}
+                Next::Field => {
+                    let key = self.key()?;
+                    if let Scalar::Text(value) = self.scalar(2)? {
+                        self.push(key, value)?;
+                    }
                 }
-                self.entries.push(Entry { key, value });
             }
             more = self.more(b'}', "',' or '}'")?;
         }
         Ok(())
     }
 
-    /// A field as nearly all are written: two quoted texts without white space and without escapes. Of anything else
-    /// nothing is read. Spares a send half of what decoding its header costs.
-    #[inline]
-    fn plain_field(&mut self) -> Option<(Span, Scalar)> {
+    /// Reads fields as nearly all are written, two quoted texts without white space around them, up to the first that is
+    /// not, and says what comes next. In one loop that keeps its place to itself: half of what asking member by member cost.
+    #[inline(never)]
+    fn plain_fields(&mut self) -> Result<Next, HeaderError> {
         let bytes = self.text.as_bytes();
-        let span = |start: usize, end: usize| Span { start: start as u32, end: end as u32, in_scratch: false };
-        let key_start = self.at + 1;
-        if bytes.get(self.at) != Some(&b'"') {
-            return None;
+        loop {
+            let start = self.at;
+            if bytes.get(start) != Some(&b'"') {
+                return Ok(Next::Field);
+            }
+            let Some(key_end) = self.stops.next(start + 1) else { return Ok(Next::Field) };
+            if !bytes[key_end..].starts_with(b"\":\"") {
+                return Ok(Next::Field);
+            }
+            let value_start = key_end + 3;
+            let Some(value_end) = self.stops.next(value_start) else { return Ok(Next::Field) };
+            let (value, after) = if bytes[value_end] == b'"' {
+                (Span::of_text(value_start, value_end), value_end + 1)
+            } else {
+                let from = self.scratch.len();
+                let after = unescape_string(self.text, value_start, value_end, &mut self.stops, self.scratch)?;
+                (Span::of_scratch(from, self.scratch.len()), after)
+            };
+            self.push(Span::of_text(start + 1, key_end), value)?;
+            match bytes.get(after) {
+                Some(b',') => self.at = after + 1,
+                Some(b'}') => {
+                    self.at = after + 1;
+                    return Ok(Next::End);
+                }
+                _ => {
+                    self.at = after;
+                    return Ok(Next::Separator);
+                }
+            }
         }
-        let key_end = find_stop(bytes, key_start, b'"')?;
-        if !matches!(bytes.get(key_end..key_end + 3), Some([b'"', b':', b'"'])) {
-            return None;
-        }
-        let value_start = key_end + 3;
-        let value_end = find_stop(bytes, value_start, b'"')?;
-        if bytes[value_end] != b'"' {
-            return None;
-        }
-        self.at = value_end + 1;
-        Some((span(key_start, key_end), Scalar::Text(span(value_start, value_end))))
     }
 
+    fn push(&mut self, key: Span, value: Span) -> Result<(), HeaderError> {
+        if self.entries.len() == FIELDS_MAX {
+            return Err(HeaderError::TooManyFields);
+        }
+        self.entries.push(Entry { key, value });
+        Ok(())
+    }
+
+    #[inline]
     fn key(&mut self) -> Result<Span, JsonError> {
         self.skip_space();
         let bytes = self.text.as_bytes();
         // As nearly all are written: without an escape, and the colon at once.
         if bytes.get(self.at) == Some(&b'"')
-            && let Some(end) = find_stop(bytes, self.at + 1, b'"')
-            && matches!(bytes.get(end..end + 2), Some([b'"', b':']))
+            && let Some(end) = self.stops.next(self.at + 1)
+            && bytes.get(end..end + 2) == Some(b"\":")
         {
             let start = std::mem::replace(&mut self.at, end + 2) + 1;
-            return Ok(Span { start: start as u32, end: end as u32, in_scratch: false });
+            return Ok(Span::of_text(start, end));
         }
+        self.odd_key()
+    }
+
+    #[inline(never)]
+    fn odd_key(&mut self) -> Result<Span, JsonError> {
         if self.peek() != Some(b'"') {
             return Err(self.error(JsonProblem::Expected("a quoted key")));
         }
@@ -219,7 +274,7 @@ impl Scanner<'_, '_> {
             }
             b"true" | b"false" | [b'-' | b'0'..=b'9', ..] => {
                 self.at += size;
-                Ok(Scalar::Text(Span { start: start as u32, end: self.at as u32, in_scratch: false }))
+                Ok(Scalar::Text(Span::of_text(start, self.at)))
             }
             _ => Err(self.error(JsonProblem::Expected("a value"))),
         }
@@ -265,19 +320,17 @@ impl Scanner<'_, '_> {
 
     fn string(&mut self) -> Result<Span, JsonError> {
         let unescaped_from = self.scratch.len();
-        let (scanned, after) = scan_string(self.text, self.at + 1, b'"', self.scratch)?;
+        let (scanned, after) = scan_string(self.text, self.at + 1, &mut self.stops, self.scratch)?;
         self.at = after;
         Ok(match scanned {
-            Scanned::Plain { start, end } => Span { start: start as u32, end: end as u32, in_scratch: false },
-            Scanned::Unescaped => {
-                Span { start: unescaped_from as u32, end: self.scratch.len() as u32, in_scratch: true }
-            }
+            Scanned::Plain { start, end } => Span::of_text(start, end),
+            Scanned::Unescaped => Span::of_scratch(unescaped_from, self.scratch.len()),
         })
     }
 
-    fn resolve(&self, span: Span) -> &str {
-        let whole = if span.in_scratch { self.scratch.as_str() } else { self.text };
-        &whole[span.start as usize..span.end as usize]
+    fn resolve(&self, span: Span) -> &[u8] {
+        let whole = if span.in_scratch() { self.scratch.as_slice() } else { self.text.as_bytes() };
+        &whole[span.range()]
     }
 
     fn error(&self, problem: JsonProblem) -> JsonError {
@@ -303,6 +356,22 @@ impl Scanner<'_, '_> {
     fn expect(&mut self, byte: u8, expected: &'static str) -> Result<(), JsonError> {
         if self.take(byte) { Ok(()) } else { Err(self.error(JsonProblem::Expected(expected))) }
     }
+}
+
+/// A number as nearly all are written, digits alone, and what is behind it.
+#[inline]
+fn plain_number(bytes: &[u8]) -> Option<(i32, &[u8])> {
+    const DIGITS_MAX: usize = 10;
+    let (mut number, mut digits) = (0_i64, 0);
+    while let Some(digit @ b'0'..=b'9') = bytes.get(digits) {
+        if digits == DIGITS_MAX {
+            return None;
+        }
+        number = number * 10 + i64::from(digit - b'0');
+        digits += 1;
+    }
+    let number = i32::try_from(number).ok()?;
+    (digits > 0).then(|| (number, &bytes[digits..]))
 }
 
 #[cfg(test)]
@@ -331,6 +400,107 @@ mod tests {
             assert_eq!(header.fields.iter().collect::<Vec<_>>(), [("a", "b")]);
             assert!(header.is_response() && header.is_oneway());
         });
+    }
+
+    #[test]
+    fn fields_of_any_length_are_read_however_many_of_them_are_plain() {
+        let mut state = 1_u32;
+        let mut random = |below: usize| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 16) as usize % below
+        };
+        let pieces = [
+            ("a", "a"),
+            ("UNIQ_KEY", "UNIQ_KEY"),
+            ("é", "é"),
+            (":,{}", ":,{}"),
+            (r"\u0001", "\u{1}"),
+            (r"\u0002", "\u{2}"),
+            (r#"\""#, "\""),
+            (r"\\", "\\"),
+            (r"\ud83d\ude00", "😀"),
+        ];
+        let mut buffer = HeaderBuffer::new();
+        for round in 0..3_000 {
+            // Without escapes, with the separators of properties, and with all of them.
+            let kinds = [4, 6, 9][round % 3];
+            let (mut json, mut expected) = (String::from("{\"code\":1,\"extFields\":{"), Vec::new());
+            for number in 0..random(16) {
+                let mut texts = [(String::new(), String::new()), (String::new(), String::new())];
+                for (written, meant) in &mut texts {
+                    for _ in 0..random(14) {
+                        let piece = pieces[random(kinds)];
+                        written.push_str(piece.0);
+                        meant.push_str(piece.1);
+                    }
+                }
+                let [key, value] = texts;
+                // One in eight has white space somewhere.
+                let mut space = |json: &mut String| json.push_str(if random(32) == 0 { " " } else { "" });
+                json.push_str(if number > 0 { "," } else { "" });
+                space(&mut json);
+                json.push_str(&format!("\"{}\"", key.0));
+                space(&mut json);
+                json.push(':');
+                space(&mut json);
+                json.push_str(&format!("\"{}\"", value.0));
+                space(&mut json);
+                expected.push((key.1, value.1));
+            }
+            json.push_str("},\"flag\":0,\"language\":\"JAVA\",\"opaque\":7,\"version\":1}");
+            decode(&mut buffer, &json, |header| {
+                let read: Vec<_> =
+                    header.fields.iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
+                assert_eq!(read, expected, "{json}");
+                assert_eq!((header.opaque, header.version), (7, 1), "{json}");
+            });
+            // Wherever it is cut off, it is refused.
+            refusal(&json[..(0..=random(json.len())).rev().find(|at| json.is_char_boundary(*at)).expect("0 is one")]);
+        }
+    }
+
+    #[test]
+    fn what_java_writes_behind_the_fields_is_read_as_the_same_members_apart() {
+        for (flag, language, opaque, version) in [
+            ("0", "JAVA", "7", "513"),
+            ("2", "RUST", "-7", "513"),
+            ("2", "RUST", "999999999", "513"),
+            ("3", "GO", "2147483647", "0"),
+            ("0", "KLINGON", "1000000000", "\"9\""),
+            ("0", "JAVA", "-2147483648", "0000000513"),
+            ("0", "JAVA", "00000000007", "1"),
+            ("1", "NODE_JS", "0", "7"),
+        ] {
+            let java = format!(
+                r#"{{"code":310,"extFields":{{"a":"b"}},"flag":{flag},"language":"{language}","opaque":{opaque},"serializeTypeCurrentRPC":"JSON","version":{version}}}"#
+            );
+            let apart = java.replace(",\"", " ,\"");
+            let mut read = Vec::new();
+            for json in [java, apart] {
+                decode(&mut HeaderBuffer::new(), &json, |header| {
+                    assert_eq!(header.fields.iter().collect::<Vec<_>>(), [("a", "b")]);
+                    assert_eq!((header.code, header.remark), (310, None));
+                    read.push((header.flag, header.language, header.opaque, header.version));
+                });
+            }
+            assert_eq!(read[0], read[1]);
+            let [flag, opaque, version] = [flag, opaque, version].map(|text| text.trim_matches('"').parse().unwrap());
+            let language = Language::from_name(language).unwrap_or(Language::Other);
+            assert_eq!(read[0], (flag, language, opaque, version));
+        }
+        // A remark in front of it stays, and a code behind it counts.
+        let json = r#"{"code":1,"remark":"r","extFields":{},"flag":1,"language":"JAVA","opaque":2,"serializeTypeCurrentRPC":"JSON","version":3}"#;
+        decode(&mut HeaderBuffer::new(), json, |header| {
+            assert_eq!((header.code, header.remark, header.flag), (1, Some("r"), 1));
+            assert_eq!((header.opaque, header.version), (2, 3));
+        });
+        let json =
+            r#"{"extFields":{},"flag":1,"language":"JAVA","opaque":2,"serializeTypeCurrentRPC":"JSON","version":3}"#;
+        assert_eq!(refusal(json), HeaderError::NoCode);
+        let json = json.replace("\"version\":3}", "\"version\":3,\"code\":4}");
+        decode(&mut HeaderBuffer::new(), &json, |header| assert_eq!((header.code, header.opaque), (4, 2)));
+        let more = r#"{"code":1,"flag":1,"language":"JAVA","opaque":2,"serializeTypeCurrentRPC":"JSON","version":3} }"#;
+        assert!(matches!(refusal(more), HeaderError::Json(JsonError { problem: JsonProblem::Trailing, .. })));
     }
 
     #[test]
@@ -418,6 +588,7 @@ mod tests {
         assert_eq!(refusal(r#"{"code":1}x"#), json(10, JsonProblem::Trailing));
         assert_eq!(refusal(r#"{"code":1,"extFields":{"a":nul}}"#), json(27, JsonProblem::Expected("a value")));
         assert_eq!(refusal(r#"{"code":1.5}"#), HeaderError::NotANumber { name: "code", at: 8 });
+        assert_eq!(refusal(r#"{"code":4294967297}"#), HeaderError::NotANumber { name: "code", at: 8 });
         assert_eq!(refusal(r#"{"code":1,"opaque":2147483648}"#), HeaderError::NotANumber { name: "opaque", at: 19 });
         assert_eq!(refusal(r#"{"code":1,"flag":true}"#), HeaderError::NotANumber { name: "flag", at: 17 });
     }

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::{JsonError, JsonProblem, Scanned, scan_string};
+use super::{JsonError, JsonProblem, Scanned, Stops, scan_string};
 
 /// Deepest nesting of arrays, objects and object keys in a body; RocketMQ's own go to 6.
 pub const DEPTH_MAX: usize = 32;
@@ -114,7 +114,7 @@ impl RawJson {
 /// objects, single quotes, unescaped control characters, keys that occur twice.
 pub fn parse(body: &[u8]) -> Result<Value<'_>, JsonError> {
     let text = std::str::from_utf8(body).map_err(|error| JsonError::new(error.valid_up_to(), JsonProblem::NotUtf8))?;
-    let mut reader = Reader { text, at: 0, values: 0 };
+    let mut reader = Reader { text, at: 0, values: 0, stops: Stops::new(text.as_bytes(), b'\"') };
     let value = reader.value(0)?;
     reader.skip_space();
     if reader.at < text.len() {
@@ -127,6 +127,8 @@ struct Reader<'a> {
     text: &'a str,
     at: usize,
     values: usize,
+    /// Of strings in double quotes.
+    stops: Stops<'a>,
 }
 
 impl<'a> Reader<'a> {
@@ -245,12 +247,16 @@ impl<'a> Reader<'a> {
 
     fn string(&mut self) -> Result<Value<'a>, JsonError> {
         let quote = self.text.as_bytes()[self.at];
-        let mut unescaped = String::new();
-        let (scanned, after) = scan_string(self.text, self.at + 1, quote, &mut unescaped)?;
+        let mut unescaped = Vec::new();
+        let (text, start) = (self.text, self.at + 1);
+        let (scanned, after) = match quote {
+            b'"' => scan_string(text, start, &mut self.stops, &mut unescaped),
+            _ => scan_string(text, start, &mut Stops::new(text.as_bytes(), quote), &mut unescaped),
+        }?;
         self.at = after;
         Ok(Value::String(match scanned {
             Scanned::Plain { start, end } => Cow::Borrowed(&self.text[start..end]),
-            Scanned::Unescaped => Cow::Owned(unescaped),
+            Scanned::Unescaped => Cow::Owned(String::from_utf8(unescaped).expect("pieces of a text")),
         }))
     }
 

@@ -1,5 +1,6 @@
 //! The inside of a quoted string: where it ends, and what it says if it has escapes.
 
+use super::stops::Stops;
 use super::{JsonError, JsonProblem};
 
 /// Where a string was found.
@@ -13,84 +14,102 @@ pub(crate) enum Scanned {
 
 /// Reads the string whose opening quote is just before `start`; returns it and the position after its closing quote.
 ///
-/// Control characters that should have been escaped are taken as they are. `quote` is `"` or `'`.
+/// Control characters that should have been escaped are taken as they are. The quote is that of `stops`, which are those
+/// of `text`. What is appended to `scratch` is UTF-8: pieces of a text cut in front of and behind ASCII, and characters.
 #[inline]
 pub(crate) fn scan_string(
     text: &str,
     start: usize,
-    quote: u8,
-    scratch: &mut String,
+    stops: &mut Stops<'_>,
+    scratch: &mut Vec<u8>,
 ) -> Result<(Scanned, usize), JsonError> {
-    let stop = find(text, start, start, quote)?;
-    if text.as_bytes()[stop] == quote {
+    let stop = stops.next(start).ok_or(open(start))?;
+    if text.as_bytes()[stop] != b'\\' {
         return Ok((Scanned::Plain { start, end: stop }, stop + 1));
     }
-    Ok((Scanned::Unescaped, unescape_string(text, start, stop, quote, scratch)?))
+    Ok((Scanned::Unescaped, unescape_string(text, start, stop, stops, scratch)?))
 }
 
 /// Appends the string that begins at `start` and has its first backslash at `stop`; returns the position after its
 /// closing quote.
 #[inline(never)]
-fn unescape_string(
+pub(crate) fn unescape_string(
     text: &str,
     start: usize,
     mut stop: usize,
-    quote: u8,
-    scratch: &mut String,
+    stops: &mut Stops<'_>,
+    scratch: &mut Vec<u8>,
 ) -> Result<usize, JsonError> {
+    let bytes = text.as_bytes();
     let mut copied = start;
-    while text.as_bytes()[stop] != quote {
-        scratch.push_str(&text[copied..stop]);
-        copied = unescape(text, stop, scratch)?;
-        stop = find(text, start, copied, quote)?;
+    while bytes[stop] == b'\\' {
+        append(scratch, bytes, copied, stop);
+        // The separators of properties: of a send, nearly all escapes.
+        copied = match bytes.get(stop..stop + 6) {
+            Some([b'\\', b'u', b'0', b'0', b'0', digit @ (b'1' | b'2')]) => {
+                scratch.push(digit - b'0');
+                stop + 6
+            }
+            _ => unescape(text, stop, scratch)?,
+        };
+        stop = stops.next(copied).ok_or(open(start))?;
     }
-    scratch.push_str(&text[copied..stop]);
+    append(scratch, bytes, copied, stop);
     Ok(stop + 1)
 }
 
+/// Appends these bytes. Between two escapes there are few: copying a fixed number and dropping what is too much needs
+/// no call.
+#[inline]
+fn append(scratch: &mut Vec<u8>, bytes: &[u8], from: usize, to: usize) {
+    const SHORT: usize = 32;
+    match bytes[from..].first_chunk::<SHORT>() {
+        Some(short) if to - from <= SHORT => {
+            let len = scratch.len() + to - from;
+            scratch.extend_from_slice(short);
+            scratch.truncate(len);
+        }
+        _ => scratch.extend_from_slice(&bytes[from..to]),
+    }
+}
+
 /// Appends what the escape at `at` (its backslash) stands for; returns the position after it.
-fn unescape(text: &str, at: usize, scratch: &mut String) -> Result<usize, JsonError> {
+fn unescape(text: &str, at: usize, scratch: &mut Vec<u8>) -> Result<usize, JsonError> {
     let bad = || JsonError::new(at, JsonProblem::BadEscape);
     let plain = match text.as_bytes().get(at + 1).ok_or_else(bad)? {
         b'u' => return unescape_unicode(text, at, scratch),
-        b'"' => '"',
-        b'\'' => '\'',
-        b'\\' => '\\',
-        b'/' => '/',
-        b'b' => '\u{8}',
-        b'f' => '\u{c}',
-        b'n' => '\n',
-        b'r' => '\r',
-        b't' => '\t',
-        b'v' => '\u{b}',
+        b'"' => b'"',
+        b'\'' => b'\'',
+        b'\\' => b'\\',
+        b'/' => b'/',
+        b'b' => 0x8,
+        b'f' => 0xC,
+        b'n' => b'\n',
+        b'r' => b'\r',
+        b't' => b'\t',
+        b'v' => 0xB,
         _ => return Err(bad()),
     };
     scratch.push(plain);
     Ok(at + 2)
 }
 
-fn unescape_unicode(text: &str, at: usize, scratch: &mut String) -> Result<usize, JsonError> {
+fn unescape_unicode(text: &str, at: usize, scratch: &mut Vec<u8>) -> Result<usize, JsonError> {
     let bytes = text.as_bytes();
-    // The separators of properties: of a send, nearly all escapes.
-    if let Some([b'\\', b'u', b'0', b'0', b'0', digit @ (b'1' | b'2')]) = bytes.get(at..at + 6) {
-        scratch.push(char::from(digit - b'0'));
-        return Ok(at + 6);
-    }
     let first = code_unit(bytes, at).ok_or(JsonError::new(at, JsonProblem::BadEscape))?;
     let after = at + 6;
-    if let Some(plain) = char::from_u32(first) {
-        scratch.push(plain);
-        return Ok(after);
-    }
+    let (character, after) = if let Some(plain) = char::from_u32(first) {
+        (plain, after)
     // Java strings are UTF-16: a character outside the basic plane is two escapes. Half of one is no character at all.
-    if let Some(second @ 0xDC00..=0xDFFF) = code_unit(bytes, after)
+    } else if let Some(second @ 0xDC00..=0xDFFF) = code_unit(bytes, after)
         && first < 0xDC00
         && let Some(combined) = char::from_u32(0x1_0000 + ((first - 0xD800) << 10) + (second - 0xDC00))
     {
-        scratch.push(combined);
-        return Ok(after + 6);
-    }
-    scratch.push(char::REPLACEMENT_CHARACTER);
+        (combined, after + 6)
+    } else {
+        (char::REPLACEMENT_CHARACTER, after)
+    };
+    scratch.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
     Ok(after)
 }
 
@@ -100,35 +119,8 @@ fn code_unit(bytes: &[u8], at: usize) -> Option<u32> {
     digits.iter().try_fold(0, |unit, &digit| Some(unit << 4 | char::from(digit).to_digit(16)?))
 }
 
-/// Position of the first quote or backslash at or after `from` in the string that begins at `start`.
-#[inline]
-fn find(text: &str, start: usize, from: usize, quote: u8) -> Result<usize, JsonError> {
-    find_stop(text.as_bytes(), from, quote).ok_or(JsonError::new(start.saturating_sub(1), JsonProblem::OpenString))
-}
-
-/// Position of the first quote or backslash at or after `from`, eight bytes at a time as long as there are eight.
-#[inline]
-pub(crate) fn find_stop(bytes: &[u8], from: usize, quote: u8) -> Option<usize> {
-    let mut at = from;
-    while let Some(eight) = bytes.get(at..at + 8) {
-        let word = u64::from_le_bytes(eight.try_into().expect("eight bytes"));
-        let stops = zeros(word ^ repeated(quote)) | zeros(word ^ repeated(b'\\'));
-        if stops != 0 {
-            return Some(at + (stops.trailing_zeros() / 8) as usize);
-        }
-        at += 8;
-    }
-    let rest = bytes.get(at..)?;
-    rest.iter().position(|&byte| byte == quote || byte == b'\\').map(|distance| at + distance)
-}
-
-const fn repeated(byte: u8) -> u64 {
-    u64::from_ne_bytes([byte; 8])
-}
-
-/// The top bit of each byte that is zero is set; above the first of them, of others perhaps too.
-const fn zeros(word: u64) -> u64 {
-    word.wrapping_sub(repeated(1)) & !word & repeated(0x80)
+fn open(start: usize) -> JsonError {
+    JsonError::new(start.saturating_sub(1), JsonProblem::OpenString)
 }
 
 #[cfg(test)]
@@ -136,12 +128,12 @@ mod tests {
     use super::*;
 
     fn read(quoted: &str) -> Result<String, JsonError> {
-        let mut scratch = String::new();
-        let (scanned, after) = scan_string(quoted, 1, b'"', &mut scratch)?;
+        let mut scratch = Vec::new();
+        let (scanned, after) = scan_string(quoted, 1, &mut Stops::new(quoted.as_bytes(), b'\"'), &mut scratch)?;
         assert_eq!(after, quoted.len());
         Ok(match scanned {
             Scanned::Plain { start, end } => quoted[start..end].to_owned(),
-            Scanned::Unescaped => scratch,
+            Scanned::Unescaped => String::from_utf8(scratch).unwrap(),
         })
     }
 
@@ -150,23 +142,6 @@ mod tests {
         for length in 0..40 {
             let inside = "é".repeat(length);
             assert_eq!(read(&format!("\"{inside}\"")).unwrap(), inside);
-        }
-    }
-
-    #[test]
-    fn the_first_stop_is_found_among_bytes_that_look_alike() {
-        let mut state = 1_u32;
-        for _ in 0..50_000 {
-            let mut bytes = [0; 20];
-            for byte in &mut bytes {
-                state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-                *byte =
-                    [b'"', b'\\', b'#', b'!', b']', b'[', 0xA2, 0xDC, b'a', 0, 0x80, 0xFF][(state >> 24) as usize % 12];
-            }
-            for from in 0..21 {
-                let expected = (from..20).find(|&at| matches!(bytes[at], b'"' | b'\\'));
-                assert_eq!(find_stop(&bytes, from, b'"'), expected, "{bytes:?} from {from}");
-            }
         }
     }
 

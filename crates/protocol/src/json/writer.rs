@@ -130,16 +130,48 @@ impl<'o> Array<'o> {
 /// Appends a quoted string, escaped as fastjson escapes it.
 pub fn write_string(out: &mut Vec<u8>, value: &str) {
     out.push(b'"');
+    write_inside(out, value);
+    out.push(b'"');
+}
+
+/// Appends what stands between the quotes of a string: for who writes the quotes together with what is around them.
+#[inline]
+pub(crate) fn write_inside(out: &mut Vec<u8>, value: &str) {
     let bytes = value.as_bytes();
-    // Hardly any text needs an escape. Looking at all of it, without stopping at the first, is done many bytes at a time.
-    if bytes.iter().fold(false, |any, &byte| any | (byte < 0x20) | (byte == b'"') | (byte == b'\\')) {
+    if needs_escape(bytes) {
         write_escaped(out, bytes);
     } else {
         out.extend_from_slice(bytes);
     }
-    out.push(b'"');
 }
 
+/// Whether anything in there cannot stand in a string as it is: hardly ever.
+#[inline]
+fn needs_escape(bytes: &[u8]) -> bool {
+    let (eights, rest) = bytes.as_chunks::<8>();
+    // What is left over is short, or the end of what is long enough to be looked at once more.
+    let tail = match bytes.last_chunk::<8>() {
+        Some(last) => any_escape(*last),
+        None => rest.iter().any(|byte| matches!(byte, ..0x20 | b'"' | b'\\')),
+    };
+    eights.iter().fold(tail, |any, eight| any | any_escape(*eight))
+}
+
+/// Eight bytes in one number: what is subtracted borrows into the top bit of a byte that is too small, or was made zero.
+/// Bytes above it may be taken for one too, which changes nothing.
+fn any_escape(eight: [u8; 8]) -> bool {
+    const fn each(byte: u8) -> u64 {
+        u64::from_le_bytes([byte; 8])
+    }
+    let word = u64::from_le_bytes(eight);
+    let control = word.wrapping_sub(each(0x20)) & !word;
+    let (quote, backslash) = (word ^ each(b'"'), word ^ each(b'\\'));
+    let quote = quote.wrapping_sub(each(1)) & !quote;
+    let backslash = backslash.wrapping_sub(each(1)) & !backslash;
+    (control | quote | backslash) & each(0x80) != 0
+}
+
+#[inline(never)]
 fn write_escaped(out: &mut Vec<u8>, bytes: &[u8]) {
     let mut copied = 0;
     for (at, &byte) in bytes.iter().enumerate() {
@@ -167,6 +199,9 @@ fn write_escaped(out: &mut Vec<u8>, bytes: &[u8]) {
 
 /// Appends a whole number; never as `1.0`, which Go refuses. Without `fmt`, for every field of every answer is one.
 pub fn write_int(out: &mut Vec<u8>, value: i64) {
+    if let Ok(digit @ 0..10) = u8::try_from(value) {
+        return out.push(b'0' + digit);
+    }
     let mut digits = [0_u8; 20];
     let mut at = digits.len();
     let mut rest = value.unsigned_abs();
@@ -226,6 +261,21 @@ mod tests {
         assert_eq!(written(|out| write_string(out, "a\u{1}b\u{2}\u{1f}")), r#""a\u0001b\u0002\u001F""#);
         assert_eq!(written(|out| write_string(out, "\"\\\n\r\t\u{8}\u{c}")), r#""\"\\\n\r\t\b\f""#);
         assert_eq!(written(|out| write_string(out, "%RETRY%grüße/😀")), "\"%RETRY%grüße/😀\"");
+    }
+
+    #[test]
+    fn a_text_of_any_length_is_escaped_wherever_it_has_to_be() {
+        for length in 0..40 {
+            let plain = "aé~ !#[]\u{7f}".chars().cycle().take(length).collect::<String>();
+            assert_eq!(written(|out| write_string(out, &plain)), format!("\"{plain}\""));
+            for at in (0..=plain.len()).filter(|at| plain.is_char_boundary(*at)) {
+                for (special, escaped) in [("\"", "\\\""), ("\\", "\\\\"), ("\0", "\\u0000"), ("\u{1f}", "\\u001F")] {
+                    let (before, after) = plain.split_at(at);
+                    let text = format!("{before}{special}{after}");
+                    assert_eq!(written(|out| write_string(out, &text)), format!("\"{before}{escaped}{after}\""));
+                }
+            }
+        }
     }
 
     #[test]

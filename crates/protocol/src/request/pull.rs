@@ -1,6 +1,7 @@
 //! Reading a queue: 11 and 361.
 
 use crate::encode::Field;
+use crate::header::fields::{self, given, required};
 use crate::header::{FieldError, Fields};
 
 /// `sysFlag` bit of a pull: `commitOffset` is to be stored as the group's offset.
@@ -48,39 +49,69 @@ pub struct PullHeader<'a> {
 impl<'a> PullHeader<'a> {
     /// Reads the header.
     pub fn decode(fields: &Fields<'a>) -> Result<Self, FieldError> {
+        const NAMES: [&str; 13] = [
+            "bname",
+            "commitOffset",
+            "consumerGroup",
+            "expressionType",
+            "maxMsgBytes",
+            "maxMsgNums",
+            "queueId",
+            "queueOffset",
+            "subVersion",
+            "subscription",
+            "suspendTimeoutMillis",
+            "sysFlag",
+            "topic",
+        ];
+        let [
+            bname,
+            commit_offset,
+            group,
+            expression_type,
+            max_bytes,
+            max_nums,
+            queue_id,
+            queue_offset,
+            sub_version,
+            subscription,
+            suspend,
+            sys_flag,
+            topic,
+        ] = fields.pick(NAMES);
         Ok(Self {
-            consumer_group: fields.str("consumerGroup")?,
-            topic: fields.str("topic")?,
-            queue_id: fields.i32("queueId")?,
-            queue_offset: fields.i64("queueOffset")?,
-            max_msg_nums: fields.i32("maxMsgNums")?,
-            sys_flag: fields.i32("sysFlag")?,
-            commit_offset: fields.i64("commitOffset")?,
-            suspend_timeout_ms: fields.i64("suspendTimeoutMillis")?,
-            subscription: fields.opt_str("subscription"),
-            sub_version: fields.i64("subVersion")?,
-            expression_type: fields.opt_str("expressionType"),
-            max_msg_bytes: fields.opt_i32("maxMsgBytes")?,
-            broker_name: fields.opt_str("bname"),
+            consumer_group: required("consumerGroup", group)?,
+            topic: required("topic", topic)?,
+            queue_id: fields::i32("queueId", queue_id)?,
+            queue_offset: fields::i64("queueOffset", queue_offset)?,
+            max_msg_nums: fields::i32("maxMsgNums", max_nums)?,
+            sys_flag: fields::i32("sysFlag", sys_flag)?,
+            commit_offset: fields::i64("commitOffset", commit_offset)?,
+            suspend_timeout_ms: fields::i64("suspendTimeoutMillis", suspend)?,
+            subscription: given(subscription),
+            sub_version: fields::i64("subVersion", sub_version)?,
+            expression_type: given(expression_type),
+            max_msg_bytes: fields::opt_i32("maxMsgBytes", max_bytes)?,
+            broker_name: given(bname),
         })
     }
 
     /// The fields, as our client sends them.
     pub fn fields(&self) -> [Field<'a>; 13] {
         [
-            ("consumerGroup", self.consumer_group.into()),
-            ("topic", self.topic.into()),
-            ("queueId", self.queue_id.into()),
-            ("queueOffset", self.queue_offset.into()),
-            ("maxMsgNums", self.max_msg_nums.into()),
-            ("sysFlag", self.sys_flag.into()),
+            ("bname", self.broker_name.into()),
             ("commitOffset", self.commit_offset.into()),
-            ("suspendTimeoutMillis", self.suspend_timeout_ms.into()),
-            ("subscription", self.subscription.into()),
-            ("subVersion", self.sub_version.into()),
+            ("consumerGroup", self.consumer_group.into()),
             ("expressionType", self.expression_type.into()),
             ("maxMsgBytes", self.max_msg_bytes.into()),
-            ("bname", self.broker_name.into()),
+            ("maxMsgNums", self.max_msg_nums.into()),
+            ("queueId", self.queue_id.into()),
+            ("queueOffset", self.queue_offset.into()),
+            ("subVersion", self.sub_version.into()),
+            ("subscription", self.subscription.into()),
+            ("suspendTimeoutMillis", self.suspend_timeout_ms.into()),
+            ("sysFlag", self.sys_flag.into()),
+            ("topic", self.topic.into()),
         ]
     }
 

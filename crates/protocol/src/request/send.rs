@@ -2,7 +2,8 @@
 
 use crate::codes::RequestCode;
 use crate::encode::{Field, FieldValue};
-use crate::header::{FieldError, Fields, parse_bool, parse_i32, parse_i64};
+use crate::header::fields::{self, given, required};
+use crate::header::{FieldError, Fields, parse_i32, parse_i64};
 
 /// Header of a send: 10 and 324 with long field names, 310, 320 and 325 with one-letter names.
 ///
@@ -77,17 +78,9 @@ impl<'a> SendHeader<'a> {
 
     /// One pass over the fields: this is the request a busy broker decodes most.
     fn decode_letters(fields: &Fields<'a>) -> Result<Self, FieldError> {
-        let mut texts: [Option<&'a str>; LETTERS] = [None; LETTERS];
-        for (key, value) in fields.iter() {
-            if let [letter @ b'a'..=b'n'] = key.as_bytes() {
-                texts[usize::from(letter - b'a')] = Some(value);
-            }
-        }
-        let [a, b, c, d, e, f, g, h, i, j, k, l, m, n] = texts;
-        let required = |name, value: Option<&'a str>| value.ok_or(FieldError::Missing { name });
+        let [a, b, c, d, e, f, g, h, i, j, k, l, m, n] = fields.letters::<LETTERS>();
         let number = |name, value| parse_i32(name, required(name, value)?);
-        let opt_number = |name, value| given(value).map(|value| parse_i32(name, value)).transpose();
-        let truth = |name, value| given(value).map_or(Ok(false), |value| parse_bool(name, value));
+        let truth = |name, value| fields::opt_bool(name, value).map(|truth| truth.unwrap_or(false));
         Ok(Self {
             producer_group: required("a", a)?,
             topic: required("b", b)?,
@@ -98,10 +91,10 @@ impl<'a> SendHeader<'a> {
             born_timestamp: parse_i64("g", required("g", g)?)?,
             flag: number("h", h)?,
             properties: i.unwrap_or(""),
-            reconsume_times: opt_number("j", j)?.unwrap_or(0),
+            reconsume_times: fields::opt_i32("j", j)?.unwrap_or(0),
             unit_mode: truth("k", k)?,
             batch: truth("m", m)?,
-            max_reconsume_times: opt_number("l", l)?,
+            max_reconsume_times: fields::opt_i32("l", l)?,
             broker_name: given(n),
         })
     }
@@ -128,10 +121,6 @@ impl<'a> SendHeader<'a> {
 }
 
 const LETTERS: usize = 14;
-
-fn given(value: Option<&str>) -> Option<&str> {
-    value.filter(|value| !value.is_empty())
-}
 
 /// Fields of the answer to a send: of code 0, and of 10, 11 and 12, which clients take for sent too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

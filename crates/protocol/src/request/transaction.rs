@@ -1,6 +1,7 @@
 //! The second half of a transaction: the decision (37), the check-back (39), and asking again (323).
 
 use crate::encode::Field;
+use crate::header::fields::{self, given, required};
 use crate::header::{FieldError, Fields};
 
 /// What became of a local transaction, as a producer says it.
@@ -63,35 +64,47 @@ pub struct EndTransactionHeader<'a> {
 impl<'a> EndTransactionHeader<'a> {
     /// Reads the header.
     pub fn decode(fields: &Fields<'a>) -> Result<Self, FieldError> {
+        const NAMES: [&str; 9] = [
+            "bname",
+            "commitLogOffset",
+            "commitOrRollback",
+            "fromTransactionCheck",
+            "msgId",
+            "producerGroup",
+            "topic",
+            "tranStateTableOffset",
+            "transactionId",
+        ];
+        let [bname, offset, code, from_check, msg_id, group, topic, sequence, transaction_id] = fields.pick(NAMES);
         let name = "commitOrRollback";
-        let code = fields.i32(name)?;
+        let code = fields::i32(name, code)?;
         let decision = Decision::from_code(code)
             .ok_or_else(|| FieldError::invalid(name, &code.to_string(), "8 (commit), 12 (rollback) or 0 (unknown)"))?;
         Ok(Self {
-            producer_group: fields.str("producerGroup")?,
-            tran_state_table_offset: fields.i64("tranStateTableOffset")?,
-            commit_log_offset: fields.i64("commitLogOffset")?,
+            producer_group: required("producerGroup", group)?,
+            tran_state_table_offset: fields::i64("tranStateTableOffset", sequence)?,
+            commit_log_offset: fields::i64("commitLogOffset", offset)?,
             decision,
-            from_transaction_check: fields.opt_bool("fromTransactionCheck")?.unwrap_or(false),
-            msg_id: fields.str("msgId")?,
-            transaction_id: fields.opt_str("transactionId"),
-            topic: fields.opt_str("topic"),
-            broker_name: fields.opt_str("bname"),
+            from_transaction_check: fields::opt_bool("fromTransactionCheck", from_check)?.unwrap_or(false),
+            msg_id: required("msgId", msg_id)?,
+            transaction_id: given(transaction_id),
+            topic: given(topic),
+            broker_name: given(bname),
         })
     }
 
     /// The fields, as our client sends them.
     pub fn fields(&self) -> [Field<'a>; 9] {
         [
-            ("producerGroup", self.producer_group.into()),
-            ("tranStateTableOffset", self.tran_state_table_offset.into()),
+            ("bname", self.broker_name.into()),
             ("commitLogOffset", self.commit_log_offset.into()),
             ("commitOrRollback", self.decision.code().into()),
             ("fromTransactionCheck", self.from_transaction_check.into()),
             ("msgId", self.msg_id.into()),
-            ("transactionId", self.transaction_id.into()),
+            ("producerGroup", self.producer_group.into()),
             ("topic", self.topic.into()),
-            ("bname", self.broker_name.into()),
+            ("tranStateTableOffset", self.tran_state_table_offset.into()),
+            ("transactionId", self.transaction_id.into()),
         ]
     }
 }

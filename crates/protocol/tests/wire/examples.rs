@@ -57,7 +57,7 @@ fn a_half_message_is_answered_and_the_answer_is_quoted_in_the_decision() {
     let fields = end.fields();
     RequestHeader { code, language: Language::Java, opaque: 6, oneway: true, remark: None, fields: &fields }
         .append(&mut out, b"");
-    let expected = r#"{"code":37,"extFields":{"producerGroup":"g","tranStateTableOffset":"41","commitLogOffset":"4096","commitOrRollback":"8","fromTransactionCheck":"false","msgId":"UNIQ","transactionId":"UNIQ","topic":"T","bname":"broker-a"},"flag":2,"language":"JAVA","opaque":6,"serializeTypeCurrentRPC":"JSON","version":513}"#;
+    let expected = r#"{"code":37,"extFields":{"bname":"broker-a","commitLogOffset":"4096","commitOrRollback":"8","fromTransactionCheck":"false","msgId":"UNIQ","producerGroup":"g","topic":"T","tranStateTableOffset":"41","transactionId":"UNIQ"},"flag":2,"language":"JAVA","opaque":6,"serializeTypeCurrentRPC":"JSON","version":513}"#;
     assert_eq!(std::str::from_utf8(&out[8..]), Ok(expected));
 }
 

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use message::entry::{Check, DecidedBy, Decision, Outcome, Place};
 
 use super::*;
-use crate::test_halves::{TestHalf, XorShift, at_ms, offset};
+use crate::test_halves::{TestHalf, XorShift, at_ms, offset, parsed};
 
 const GROUPS: [&str; 3] = ["orders", "stock", "mail"];
 
@@ -165,7 +165,7 @@ impl History {
         let immunity_ms = (self.random.below(8) == 0).then(|| self.random.below(60_000) as u32);
         let entry = message::entry::Half { immunity_ms, ..nth.entry(&record) };
         let stored_at = at_ms(self.now_ms);
-        assert!(self.ledger.apply_half(half, stored_at, &entry, half.plus(50)).is_ok());
+        self.ledger.apply_half(half, stored_at, &entry, &parsed(&record), half.plus(50));
         let known =
             Known { sequence: self.last, group, attempts: 0, asked: None, set_aside: false, unasked_since: None };
         self.halves.insert(half, known);

@@ -1,7 +1,7 @@
 use super::*;
 use crate::checker::{Checker, Event, SessionId};
 use crate::ledger::Ledger;
-use crate::test_halves::{TestHalf, at, offset};
+use crate::test_halves::{TestHalf, at, offset, parsed};
 use message::CommitLogOffset;
 use message::entry::Check;
 
@@ -20,7 +20,7 @@ impl Scene {
         let mut scene = Scene { ledger: Ledger::new(), checker: Checker::new(config, at(0)), config };
         let half = TestHalf::nth(1);
         let record = half.record();
-        assert!(scene.ledger.apply_half(HALF, at(0), &half.entry(&record), offset(1050)).is_ok());
+        scene.ledger.apply_half(HALF, at(0), &half.entry(&record), &parsed(&record), offset(1050));
         let (group, session) = (half.group, Some(SessionId(1)));
         scene.step(0, Event::HalfStored { half: HALF, group, session, stored_at: at(0), immunity_ms: None });
         scene

@@ -4,7 +4,7 @@ use message::QueueOffset;
 use message::entry::Check;
 
 use super::*;
-use crate::test_halves::TestHalf;
+use crate::test_halves::{TestHalf, parsed};
 
 #[test]
 fn a_decision_that_crosses_a_check_ends_it() {
@@ -122,7 +122,7 @@ fn after_a_restart_everything_pending_is_asked_about_when_it_is_due() {
         let (half, at_offset) = (TestHalf::nth(n), offset(n * 1000));
         let record = half.record();
         let entry = message::entry::Half { immunity_ms: (n == 6).then_some(700_000), ..half.entry(&record) };
-        assert!(ledger.apply_half(at_offset, at(n as i64), &entry, at_offset).is_ok());
+        ledger.apply_half(at_offset, at(n as i64), &entry, &parsed(&record), at_offset);
         assert_eq!(ledger.get(at_offset).map(|half| half.sequence()), Some(QueueOffset::new(n)));
     }
     let check = |n: u64, outcome| Check {
