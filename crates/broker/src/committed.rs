@@ -70,8 +70,8 @@ impl Broker {
             Applied::Half { half, sequence, repeat } => {
                 self.half_applied(payload, half, sequence, repeat, pending, out);
             }
-            Applied::Decided { half, record_len, visible } => {
-                self.decided(half, payload, pending, out);
+            Applied::Decided { half, outcome, record_len, visible } => {
+                self.decided(half, outcome, pending, out);
                 if let Some(visible) = visible {
                     self.counters.stored_in(&visible.topic, 1, u64::from(record_len));
                     self.wake(&visible, payload, out);

@@ -166,11 +166,7 @@ impl Broker {
     }
 
     /// A transaction is decided: everybody who brought a decision hears whether it was this one.
-    pub(crate) fn decided(&mut self, half: CommitLogOffset, payload: &[u8], pending: Pending, out: &mut Outputs) {
-        let outcome = match Entry::decode(payload) {
-            Ok(Entry::Decision(decision)) => decision.outcome,
-            _ => unreachable!("the entry was applied as a decision"),
-        };
+    pub(crate) fn decided(&mut self, half: CommitLogOffset, outcome: Outcome, pending: Pending, out: &mut Outputs) {
         match outcome {
             Outcome::Commit => self.counters.committed += 1,
             Outcome::Rollback => self.counters.rolled_back += 1,

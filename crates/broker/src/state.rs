@@ -17,7 +17,9 @@ use std::sync::Arc;
 
 use message::batch::Sealed;
 use message::codec::CodecError;
-use message::entry::{self, Carried, Decision, Deliver, Entry, GroupConfig, Half, Messages, Place, TopicConfig};
+use message::entry::{
+    self, Carried, Decision, Deliver, Entry, GroupConfig, Half, Messages, Outcome, Place, TopicConfig,
+};
 use message::record::{Record, RecordError};
 use message::{CommitLogOffset, QueueOffset, Timestamp};
 use thiserror::Error;
@@ -66,6 +68,8 @@ pub enum Applied {
     Decided {
         /// The half.
         half: CommitLogOffset,
+        /// How.
+        outcome: Outcome,
         /// Length of its record in bytes.
         record_len: u32,
         /// Where its message became visible, if it did.
@@ -339,7 +343,7 @@ impl State {
                 },
             );
         }
-        Ok(Applied::Decided { half: decision.half, record_len, visible })
+        Ok(Applied::Decided { half: decision.half, outcome: decision.outcome, record_len, visible })
     }
 
     fn apply_scheduled(
