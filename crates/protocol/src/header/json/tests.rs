@@ -231,3 +231,21 @@ fn size_depth_and_number_of_fields_are_bounded() {
     let long = format!(r#"{{"code":1,"remark":"{}"}}"#, "x".repeat(super::super::HEADER_SIZE_MAX));
     assert_eq!(refusal(&long), HeaderError::TooLarge { size: long.len() });
 }
+
+#[test]
+fn fields_are_picked_in_any_order_and_of_doubled_ones_the_last() {
+    for json in [
+        r#"{"code":1,"extFields":{"bb":"2","cc":"3","x":"0"}}"#,
+        r#"{"code":1,"extFields":{"cc":"9","x":"0","cc":"3","bb":"2"}}"#,
+        r#"{"code":1,"extFields":{"bb":"9","cc":"3","bb":"2"}}"#,
+        r#"{"code":1,"extFields":{"\u0062b":"2","c\u0063":"3"}}"#,
+    ] {
+        decode(&mut HeaderBuffer::new(), json, |header| {
+            assert_eq!(header.fields.pick(["aa", "bb", "cc"]), [None, Some("2"), Some("3")], "{json}");
+        });
+    }
+    let json = r#"{"code":1,"extFields":{"c":"3","\u0062":"9","b":"2","{":"0","`":"0","ab":"0"}}"#;
+    decode(&mut HeaderBuffer::new(), json, |header| {
+        assert_eq!(header.fields.letters::<3>(), [None, Some("2"), Some("3")]);
+    });
+}
