@@ -156,7 +156,7 @@ impl Broker {
         let (stored_at, queue) = match self.state.ledger.get(half) {
             Some(half) => (half.stored_at(), half.queue_id()),
             // Decided in the same batch.
-            None => (self.now, Record::parse(record).map_or(0, |record| record.queue_id())),
+            None => (self.now, Record::parse(record).expect("it was parsed when it was applied").queue_id()),
         };
         let session = Some(name(session)).filter(|_| self.sessions.get(session).is_some());
         self.check_step(Event::HalfStored { half, group, session, stored_at, immunity_ms }, out);

@@ -107,6 +107,13 @@ fn a_half_sent_again_is_one_transaction_and_after_its_decision_a_new_one() {
         other => panic!("an answer, not {other:?}"),
     });
     assert_eq!(ids[0], ids[1]);
+    // The queue told is that of the one stored, whichever the repetition named.
+    let properties = HALF.replace("K1", "K9");
+    let elsewhere = crate::io::Send { queue: 1, ..send("orders", &properties, b"body") };
+    match bench.ask(producer, Request::Send(elsewhere)) {
+        Some(Answer::Sent(sent)) => assert_eq!((sent.at, sent.queue), (ids[0].0, 0)),
+        other => panic!("an answer, not {other:?}"),
+    }
     bench.end(producer, &first, COMMIT, false);
     let new = bench.half_message(producer, "K1");
     assert_ne!(new.half, first.half);

@@ -205,29 +205,32 @@ impl fmt::Debug for Fields<'_> {
 }
 
 pub(crate) fn parse_i32(name: &'static str, value: &str) -> Result<i32, FieldError> {
-    let plain = plain_number::<9>(value).map(|number| number as i32);
+    let plain = whole(value).and_then(|number| i32::try_from(number).ok());
     plain.or_else(|| value.parse().ok()).ok_or_else(|| FieldError::invalid(name, value, "a 32-bit number"))
 }
 
 pub(crate) fn parse_i64(name: &'static str, value: &str) -> Result<i64, FieldError> {
-    let plain = plain_number::<18>(value);
+    let plain = whole(value);
     plain.or_else(|| value.parse().ok()).ok_or_else(|| FieldError::invalid(name, value, "a 64-bit number"))
 }
 
-/// A number as nearly all are written: nothing but digits, so few that it cannot be too large.
+fn whole(value: &str) -> Option<i64> {
+    plain_number(value.as_bytes()).filter(|(_, rest)| rest.is_empty()).map(|(number, _)| number)
+}
+
+/// A number as nearly all are written, digits alone and so few that it cannot be too large, and what is behind it.
 #[inline]
-fn plain_number<const DIGITS_MAX: usize>(value: &str) -> Option<i64> {
-    if value.is_empty() || value.len() > DIGITS_MAX {
-        return None;
-    }
-    let mut number = 0;
-    for digit in value.bytes() {
-        if !digit.is_ascii_digit() {
+pub(super) fn plain_number(bytes: &[u8]) -> Option<(i64, &[u8])> {
+    const DIGITS_MAX: usize = 18;
+    let (mut number, mut digits) = (0, 0);
+    while let Some(digit @ b'0'..=b'9') = bytes.get(digits) {
+        if digits == DIGITS_MAX {
             return None;
         }
         number = number * 10 + i64::from(digit - b'0');
+        digits += 1;
     }
-    Some(number)
+    (digits > 0).then(|| (number, &bytes[digits..]))
 }
 
 /// `1` and `0` too: some C++ code prints its booleans so.

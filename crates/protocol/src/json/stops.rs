@@ -6,7 +6,8 @@ const BLOCK: usize = 64;
 /// Finds the quotes and backslashes of a text, from front to back.
 ///
 /// The texts of a header are short, four or five to a block: which bytes of a block are stops is found once, and each
-/// question is answered from that. Asking anew for each text, eight bytes at a time, cost a send 1,100 instructions more.
+/// question is answered from that. Asking anew for each text, eight bytes at a time, and copying what is escaped piece by
+/// piece with calls, made the header of a send 6,770 instructions instead of 5,320.
 #[derive(Debug)]
 pub(crate) struct Stops<'t> {
     bytes: &'t [u8],
