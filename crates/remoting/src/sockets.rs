@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use broker::io::SessionId;
 use mio::net::TcpListener;
-use mio::{Events, Interest, Poll, Token, Waker};
+use mio::{Events, Poll, Token, Waker};
 use protocol::frame::Frame;
 
 use accepting::Hosts;
@@ -200,19 +200,6 @@ impl Sockets {
             turn_seconds: 0,
             swept_seconds: 0,
         })
-    }
-
-    /// Listens on an address; port 0 lets the system choose one.
-    ///
-    /// # Errors
-    /// When the address is taken or not ours.
-    pub fn listen(&mut self, address: SocketAddr) -> io::Result<(ListenerId, SocketAddr)> {
-        let mut listener = TcpListener::bind(address)?;
-        let id = self.listeners.len();
-        self.poll.registry().register(&mut listener, Token(LISTENERS + id), Interest::READABLE)?;
-        let bound = listener.local_addr()?;
-        self.listeners.push(listener);
-        Ok((ListenerId(id), bound))
     }
 
     /// Ends [`Sockets::wait`] from another thread.

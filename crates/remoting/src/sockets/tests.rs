@@ -108,6 +108,15 @@ fn busy_ones_and_a_quiet_one(house: &mut House) -> ([Busy; 2], (Client, SessionI
 }
 
 #[test]
+fn many_who_come_at_once_are_taken_before_they_are_accepted() {
+    let house = House::new();
+    // The system's own limit is 4,096 unless somebody lowered it. Who is not taken tries again after a second.
+    let come = |_| Client::connect_timeout(&house.address, Duration::from_millis(900));
+    let clients: io::Result<Vec<_>> = (0..500).map(come).collect();
+    assert_eq!(clients.unwrap().len(), 500);
+}
+
+#[test]
 fn while_nobody_says_little_a_busy_connection_is_heard_as_fast_as_it_sends() {
     let mut house = House::new();
     let (mut busy, _quiet) = busy_ones_and_a_quiet_one(&mut house);
