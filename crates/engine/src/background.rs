@@ -40,8 +40,7 @@ impl Engine {
     fn snapshot_done(&mut self, now: Timestamp, result: Result<SnapshotMade, JobError>, sink: &mut dyn Sink) {
         match result {
             Ok(made) => {
-                self.jobs.snapshot_made(made.at);
-                self.jobs.log_needed_from = made.oldest;
+                self.jobs.snapshot_made(made);
                 self.save_index(sink);
                 self.retain(now);
             }
@@ -77,8 +76,7 @@ impl Engine {
     pub fn next_job(&mut self, now: Timestamp) -> Option<Job> {
         self.retain_if_due(now);
         let applied = self.broker.state().applied;
-        let wants_snapshot = applied.get().saturating_sub(self.jobs.snapshot_at().get()) >= self.config.snapshot_every;
-        if wants_snapshot && self.log.poisoned().is_none() {
+        if self.jobs.wants_snapshot(applied, self.config.snapshot_every) && self.log.poisoned().is_none() {
             // A snapshot never gets ahead of what is durable, or a power cut would leave it without its log.
             let to = applied.min(self.log.synced());
             if self.jobs.takes_snapshot(to, now) {

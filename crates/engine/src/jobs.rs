@@ -41,6 +41,8 @@ pub enum Done {
 pub struct SnapshotMade {
     /// Up to where it holds the state.
     pub at: CommitLogOffset,
+    /// Bytes of the state in it.
+    pub len: u64,
     /// Where the oldest one begins that is kept.
     pub oldest: CommitLogOffset,
 }
@@ -111,31 +113,32 @@ impl SnapshotJob {
     fn run(self) -> Result<SnapshotMade, JobError> {
         let write =
             |at, time, state: &[u8]| store::snapshot::write(&*self.disk, at, time, state).map_err(JobError::Write);
-        let at = match &self.what {
+        let (at, len) = match &self.what {
             SnapshotOf::State { at, time, bytes } => {
                 write(*at, *time, bytes)?;
-                *at
+                (*at, bytes.len())
             }
             SnapshotOf::Log { view, to } => {
-                let mut state = self.last()?;
+                let (mut state, mut len) = self.last()?;
                 if state.applied < *to {
                     replay(view, &mut state, *to)?;
                     let mut bytes = Vec::new();
                     state.encode(&mut bytes);
                     write(state.applied, state.time, &bytes)?;
+                    len = bytes.len();
                 }
-                state.applied
+                (state.applied, len)
             }
         };
         let oldest = store::snapshot::offsets(&*self.disk).map_err(JobError::Load)?.into_iter().min();
-        Ok(SnapshotMade { at, oldest: oldest.unwrap_or(at) })
+        Ok(SnapshotMade { at, len: len as u64, oldest: oldest.unwrap_or(at) })
     }
 
-    /// The state of the last snapshot.
-    fn last(&self) -> Result<State, JobError> {
+    /// The state of the last snapshot, and how long it is there.
+    fn last(&self) -> Result<(State, usize), JobError> {
         match store::snapshot::latest(&*self.disk).map_err(JobError::Load)? {
-            Some(found) => State::decode(&found.state).map_err(JobError::Decode),
-            None => Ok(State::default()),
+            Some(found) => Ok((State::decode(&found.state).map_err(JobError::Decode)?, found.state.len())),
+            None => Ok((State::default(), 0)),
         }
     }
 }
@@ -161,6 +164,10 @@ const FAST_SYNC: Duration = Duration::from_micros(800);
 const FAST_SYNCS: u32 = 64;
 /// Slow syncs in a row before they go elsewhere: single outliers of a few milliseconds are normal.
 const SLOW_SYNCS: u32 = 3;
+/// Bytes of log for each byte of the last snapshot, at least, before there is another one. A large state is read, made anew
+/// and written for each: with a million undecided halves, 135 MB, that was twice the work of the transactions themselves
+/// when it was done for every 128 MiB.
+const LOG_PER_SNAPSHOT: u64 = 4;
 /// Milliseconds before work that failed, or found no room, is tried again.
 const RETRY_MS: i64 = 5_000;
 
@@ -171,6 +178,8 @@ pub(crate) struct Jobs {
     slow: u32,
     fast: u32,
     snapshot_at: CommitLogOffset,
+    /// Bytes of the last snapshot.
+    snapshot_len: u64,
     /// The log from here on is kept: the oldest snapshot there is begins here, should the newest be damaged.
     pub(crate) log_needed_from: CommitLogOffset,
     snapshot_out: bool,
@@ -181,13 +190,14 @@ pub(crate) struct Jobs {
 }
 
 impl Jobs {
-    pub fn new(snapshot_at: CommitLogOffset, log_needed_from: CommitLogOffset) -> Self {
+    pub fn new(snapshot_at: CommitLogOffset, snapshot_len: u64, log_needed_from: CommitLogOffset) -> Self {
         Jobs {
             waiting: VecDeque::new(),
             elsewhere: false,
             slow: 0,
             fast: 0,
             snapshot_at,
+            snapshot_len,
             log_needed_from,
             snapshot_out: false,
             snapshot_not_before: Timestamp::ZERO,
@@ -231,8 +241,10 @@ impl Jobs {
         }
     }
 
-    pub fn snapshot_at(&self) -> CommitLogOffset {
-        self.snapshot_at
+    /// Whether there is so much log behind the last snapshot that the state at `applied` is worth another one.
+    pub fn wants_snapshot(&self, applied: CommitLogOffset, every: u64) -> bool {
+        let log = applied.get().saturating_sub(self.snapshot_at.get());
+        log >= every.max(self.snapshot_len.saturating_mul(LOG_PER_SNAPSHOT))
     }
 
     /// Whether a snapshot of what is there at `to` can be made now.
@@ -245,9 +257,11 @@ impl Jobs {
         self.push(Job::Snapshot(Box::new(SnapshotJob { disk: disk.clone(), what })));
     }
 
-    pub fn snapshot_made(&mut self, at: CommitLogOffset) {
+    pub fn snapshot_made(&mut self, made: SnapshotMade) {
         self.snapshot_out = false;
-        self.snapshot_at = self.snapshot_at.max(at);
+        self.snapshot_at = self.snapshot_at.max(made.at);
+        self.snapshot_len = made.len;
+        self.log_needed_from = made.oldest;
     }
 
     pub fn snapshot_failed(&mut self, now: Timestamp) {

@@ -94,7 +94,7 @@ impl Engine {
         let started = Instant::now();
         let mut opened = Opened::default();
         let snapshot = store::snapshot::latest(&*disk)?;
-        let (mut state, snapshot_at) = match snapshot {
+        let (mut state, snapshot_at, snapshot_len) = match snapshot {
             Some(found) => {
                 let at = found.at;
                 let passed =
@@ -104,9 +104,9 @@ impl Engine {
                 if state.applied != at {
                     return Err(OpenError::Elsewhere { at, applied: state.applied });
                 }
-                (state, at)
+                (state, at, found.state.len() as u64)
             }
-            None => (State::default(), CommitLogOffset::ZERO),
+            None => (State::default(), CommitLogOffset::ZERO, 0),
         };
         let (log, recovery) = Log::open(disk.clone(), config.log.clone(), snapshot_at)?;
         if log.start() > state.applied {
@@ -193,7 +193,7 @@ impl Engine {
         opened.millis = started.elapsed().as_millis();
         let broker = Broker::new(config.broker.clone(), state, now);
         let needed_from = store::snapshot::offsets(&*disk)?.into_iter().min().unwrap_or(snapshot_at);
-        let jobs = Jobs::new(snapshot_at, needed_from);
+        let jobs = Jobs::new(snapshot_at, snapshot_len, needed_from);
         Ok((Engine::assemble(config, disk, broker, log, index, jobs, now), opened))
     }
 }

@@ -7,8 +7,11 @@ use crate::Job;
 
 /// A bench whose state has a topic with queues, halves, delayed messages and a decision, and whose snapshot is due.
 fn due(snapshot_items: usize) -> Bench {
+    filled(EngineConfig { snapshot_every: 4_000, snapshot_items, ..config() })
+}
+
+fn filled(config: EngineConfig) -> Bench {
     let disk = FakeDisk::new(1);
-    let config = EngineConfig { snapshot_every: 4_000, snapshot_items, ..config() };
     let mut bench = Bench::on(disk.clone(), Arc::new(disk), config);
     for number in 0..6 {
         bench.send(&format!("UNIQ_KEY\u{1}M{number}\u{2}"), &[b'x'; 1_000]);
@@ -16,6 +19,21 @@ fn due(snapshot_items: usize) -> Bench {
         bench.send(&format!("TRAN_MSG\u{1}true\u{2}PGROUP\u{1}payers\u{2}UNIQ_KEY\u{1}H{number}\u{2}"), b"a half");
     }
     bench
+}
+
+/// Sends until there is another snapshot. Returns how much log is behind the one `at` by then, and the bytes of the state
+/// in the new one.
+fn next_snapshot(bench: &mut Bench, at: u64) -> (u64, u64) {
+    for number in 0..1_000 {
+        bench.send(&format!("UNIQ_KEY\u{1}S{number}\u{2}"), &[b'x'; 200]);
+        let log = bench.engine.broker().state().applied.get() - at;
+        bench.run_jobs();
+        let found = store::snapshot::latest(&bench.disk).expect("snapshots").expect("a snapshot");
+        if found.at.get() > at {
+            return (log, found.state.len() as u64);
+        }
+    }
+    panic!("no snapshot is made");
 }
 
 /// Makes the snapshot that is due. Returns its bytes, and those that were read from the disk for it.
@@ -82,4 +100,33 @@ fn what_clients_may_make_long_counts_for_what_it_fills() {
     bench.ask(Request::PutTopic(TopicConfig { attributes: vec![("a".to_owned(), long[1..].to_owned())], ..queues }));
     bench.settle();
     assert_eq!(items(&bench), before + 32 + 10, "attributes");
+}
+
+/// Else a state of a million halves would be read and written again for as much log as it is long itself.
+#[test]
+fn a_long_snapshot_is_followed_by_the_next_one_after_four_times_as_much_log() {
+    let config = EngineConfig { snapshot_every: 8_000, ..config() };
+    let mut bench = filled(config.clone());
+    let long = "k".repeat(8_000);
+    bench.ask(Request::PutKeyValue { namespace: "ORDER_TOPIC_CONFIG", key: "orders", value: Some(&long) });
+    bench.settle();
+    snapshot(&mut bench);
+    let found = store::snapshot::latest(&bench.disk).unwrap().unwrap();
+    let (at, len) = (found.at.get(), found.state.len() as u64);
+    assert!(len > 8_000, "{len}: four times that are more than `snapshot_every`");
+    // The same after a restart, which knows of it what the disk says.
+    let disk = bench.disk.crash(1);
+    let mut again = Bench::on(disk.clone(), Arc::new(disk), config);
+    for bench in [&mut bench, &mut again] {
+        let (log, _) = next_snapshot(bench, at);
+        assert!((4 * len..4 * len + 500).contains(&log), "{log} bytes of log behind a snapshot of {len}");
+    }
+    // And a short one by as many as are configured.
+    bench.ask(Request::PutKeyValue { namespace: "ORDER_TOPIC_CONFIG", key: "orders", value: None });
+    let at = bench.engine.broker().state().applied.get();
+    let (_, len) = next_snapshot(&mut bench, at);
+    assert!(4 * len < 8_000, "{len}");
+    let at = store::snapshot::latest(&bench.disk).unwrap().unwrap().at.get();
+    let (log, _) = next_snapshot(&mut bench, at);
+    assert!((8_000..8_500).contains(&log), "{log} bytes of log behind a snapshot of {len}");
 }

@@ -6,34 +6,43 @@ use std::thread::{Builder, JoinHandle};
 use engine::{Done, Job};
 use mio::Waker;
 
-/// Two threads beside the owner: one for syncs, which somebody waits for, one for work that takes long.
+/// Three threads beside the owner: one for syncs, which somebody waits for, one for segments, which somebody will soon
+/// wait for, and one for work that takes long. A snapshot of a million undecided halves takes a second; were segments
+/// prepared behind it, the owner would run out of them and fill its own.
 #[derive(Debug)]
 pub struct Workers {
     syncs: Option<Sender<Job>>,
-    chores: Option<Sender<Job>>,
+    segments: Option<Sender<Job>>,
+    snapshots: Option<Sender<Job>>,
     done: Receiver<Done>,
     threads: Vec<JoinHandle<()>>,
 }
 
 impl Workers {
-    /// Starts both threads; `waker` tells the owner when something is done.
+    /// Starts the threads; `waker` tells the owner when something is done.
     ///
     /// # Errors
     /// When the system has no thread to give.
     pub fn start(waker: &Arc<Waker>) -> io::Result<Self> {
         let (tell, done) = channel();
         let (syncs, sync_jobs) = channel();
-        let (chores, chore_jobs) = channel();
+        let (segments, segment_jobs) = channel();
+        let (snapshots, snapshot_jobs) = channel();
         let threads = vec![
             worker("sync", sync_jobs, tell.clone(), waker.clone())?,
-            worker("background", chore_jobs, tell, waker.clone())?,
+            worker("segments", segment_jobs, tell.clone(), waker.clone())?,
+            worker("snapshots", snapshot_jobs, tell, waker.clone())?,
         ];
-        Ok(Workers { syncs: Some(syncs), chores: Some(chores), done, threads })
+        Ok(Workers { syncs: Some(syncs), segments: Some(segments), snapshots: Some(snapshots), done, threads })
     }
 
     /// Has a job run.
     pub fn run(&self, job: Job) {
-        let to = if matches!(job, Job::Sync(_)) { &self.syncs } else { &self.chores };
+        let to = match job {
+            Job::Sync(_) => &self.syncs,
+            Job::Chore(_) => &self.segments,
+            Job::Snapshot(_) | Job::Checkpoint(_) => &self.snapshots,
+        };
         // A worker ends only with its channel, so there is somebody to take the job as long as there is a channel.
         if let Some(to) = to {
             to.send(job).expect("the worker runs as long as its channel is open");
@@ -45,10 +54,11 @@ impl Workers {
         self.done.try_recv().ok()
     }
 
-    /// Waits for what is under way, and ends both threads. What they still did is returned.
+    /// Waits for what is under way, and ends the threads. What they still did is returned.
     pub fn stop(mut self) -> Vec<Done> {
         self.syncs = None;
-        self.chores = None;
+        self.segments = None;
+        self.snapshots = None;
         for thread in self.threads.drain(..) {
             if thread.join().is_err() {
                 tracing::error!("a worker thread panicked");
