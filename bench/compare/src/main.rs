@@ -1,6 +1,6 @@
 //! Tandem, Apache RocketMQ 5.5.0 and a bare durable server, in turn, on the same file system, under the same load.
 //!
-//! Each round starts each system anew in an empty directory, A B C D A B C D. Of each row the median of the rounds is
+//! Each round starts each system anew in an empty directory, A B C D E A B C D E. Of each row the median of the rounds is
 //! shown, its spread, and the ratio of medians. Markdown goes to standard output, charts and all figures to the
 //! directory given by `--out`. The machine has to be quiet: how much others used is part of the output.
 
@@ -42,6 +42,9 @@ struct Arguments {
     /// RocketMQ's jars; fetched by Maven unless given
     #[arg(long, value_name = "DIRECTORY")]
     jars: Option<PathBuf>,
+    /// The rows with this word in their name, not all
+    #[arg(long, value_name = "WORD")]
+    only: Option<String>,
     /// How often each system is started and measured
     #[arg(long, value_name = "N", default_value_t = 3)]
     rounds: usize,
@@ -66,7 +69,9 @@ fn main() -> anyhow::Result<()> {
         time: Duration::from_secs(arguments.time),
         warm_up: Duration::from_secs(2),
         backlog: arguments.backlog,
+        only: arguments.only.clone(),
     };
+    anyhow::ensure!(ROWS.iter().any(|row| scale.wants(row)), "no row has this word in its name");
     let mut figures = Vec::new();
     for round in 1..=arguments.rounds {
         for system in SYSTEMS {
@@ -99,7 +104,7 @@ fn measure(
     let running = Running::start(system, programs, directory.path())?;
     let here = |options: Options| Options {
         address: running.address.to_string(),
-        direct: system == System::Ceiling,
+        direct: system.is_bare(),
         pid: Some(running.pid),
         ..options
     };
@@ -108,7 +113,7 @@ fn measure(
         patiently(&warm_up)?;
     }
     for (row, what) in ROWS.iter().enumerate() {
-        if system == System::Ceiling && !what.with_ceiling {
+        if !scale.wants(what) || (system.is_bare() && !what.with_ceiling) {
             continue;
         }
         let report = patiently(&here((what.options)(scale))).with_context(|| what.name)?;

@@ -26,6 +26,15 @@ pub struct Scale {
     pub warm_up: Duration,
     /// Messages to catch up with.
     pub backlog: u64,
+    /// The rows with this word in their name, not all.
+    pub only: Option<String>,
+}
+
+impl Scale {
+    /// Whether a row is measured.
+    pub fn wants(&self, row: &Row) -> bool {
+        self.only.as_deref().is_none_or(|only| row.name.contains(only))
+    }
 }
 
 fn load(scale: &Scale, producing: Producing, in_flight: usize, connections: usize) -> Options {
@@ -112,4 +121,5 @@ pub const ROWS: [Row; 10] = [
 ];
 
 /// Who is compared, in turn.
-pub const SYSTEMS: [System; 4] = [System::Tandem, System::RocketSync, System::RocketAsync, System::Ceiling];
+pub const SYSTEMS: [System; 5] =
+    [System::Tandem, System::RocketSync, System::RocketAsync, System::Ceiling, System::CeilingNew];

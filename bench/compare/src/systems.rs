@@ -23,8 +23,10 @@ pub enum System {
     RocketSync,
     /// Apache RocketMQ 5.5.0, which answers before, as it does by default.
     RocketAsync,
-    /// The bare durable server.
+    /// The bare durable server, which writes over a file that was filled before.
     Ceiling,
+    /// The bare durable server, which appends to a new file.
+    CeilingNew,
 }
 
 impl System {
@@ -35,7 +37,13 @@ impl System {
             System::RocketSync => "RocketMQ SYNC_FLUSH",
             System::RocketAsync => "RocketMQ ASYNC_FLUSH",
             System::Ceiling => "bare ceiling, durable",
+            System::CeilingNew => "bare ceiling, new file",
         }
+    }
+
+    /// Whether it is the bare durable server, which has no topics and nothing to hand out.
+    pub fn is_bare(self) -> bool {
+        matches!(self, System::Ceiling | System::CeilingNew)
     }
 }
 
@@ -68,7 +76,8 @@ impl Running {
         fs::create_dir_all(directory)?;
         match system {
             System::Tandem => Self::tandem(&programs.tandem, directory, &[]),
-            System::Ceiling => Self::ceiling(&programs.ceiling, directory),
+            System::Ceiling => Self::ceiling(&programs.ceiling, directory, false),
+            System::CeilingNew => Self::ceiling(&programs.ceiling, directory, true),
             System::RocketSync | System::RocketAsync => {
                 let flush = if system == System::RocketSync { "SYNC_FLUSH" } else { "ASYNC_FLUSH" };
                 rocketmq(&programs.jars, directory, flush)
@@ -91,15 +100,16 @@ impl Running {
         Self::wait(vec![child], broker, broker, directory)
     }
 
-    /// Starts the bare durable server, whose file is in `directory`, and waits until it accepts connections.
+    /// Starts the bare durable server, whose file is in `directory`, and waits until it accepts connections. The file is
+    /// a `new` one that grows, or was filled before.
     ///
     /// # Errors
     /// When it does not start.
-    pub fn ceiling(binary: &Path, directory: &Path) -> anyhow::Result<Self> {
+    pub fn ceiling(binary: &Path, directory: &Path, new: bool) -> anyhow::Result<Self> {
         let log = |name: &str| File::create(directory.join(name));
         let address = free_port()?;
         let mut command = Command::new(binary);
-        command.arg(address.to_string()).arg(directory.join("log"));
+        command.arg(address.to_string()).arg(directory.join("log")).args(new.then_some("--new"));
         let child = command.stdout(log("out")?).stderr(log("err")?).spawn().context("ceiling")?;
         Self::wait(vec![child], address, address, directory)
     }

@@ -37,6 +37,7 @@ pub fn rate(row: usize) -> impl Fn(&Report) -> Option<f64> {
 
 pub fn markdown(figures: &[Figure], rounds: usize, scale: &Scale) -> String {
     let mut text = String::new();
+    let rows = || ROWS.iter().enumerate().filter(|(_, row)| scale.wants(row));
     let mut line = |words: String| {
         writeln!(text, "{words}").expect("a text takes everything");
     };
@@ -48,16 +49,18 @@ pub fn markdown(figures: &[Figure], rounds: usize, scale: &Scale) -> String {
     ));
     line(format!("| a second | {} |", SYSTEMS.map(System::name).join(" | ")));
     line(format!("|---|{}", "--:|".repeat(SYSTEMS.len())));
-    for (row, what) in ROWS.iter().enumerate() {
+    for (row, what) in rows() {
         let cells = SYSTEMS.map(|system| cell(median(figures, row, system, rate(row)), thousands));
         line(format!("| {} | {} |", what.name, cells.join(" | ")));
     }
     line(
-        "\n| Tandem is | of RocketMQ SYNC_FLUSH | of RocketMQ ASYNC_FLUSH | of the ceiling |\n|---|--:|--:|--:|".into(),
+        "\n| Tandem is | of RocketMQ SYNC_FLUSH | of RocketMQ ASYNC_FLUSH | of the ceiling | of the ceiling, new file |\n\
+         |---|--:|--:|--:|--:|"
+            .into(),
     );
     // Of a given rate there is nothing to compare but latencies.
     let own_rate = |row: &(usize, &Row)| (row.1.options)(scale).rate.is_none();
-    for (row, what) in ROWS.iter().enumerate().filter(own_rate) {
+    for (row, what) in rows().filter(own_rate) {
         let of = |system| {
             let own = median(figures, row, System::Tandem, rate(row))?;
             Some(own.middle / median(figures, row, system, rate(row))?.middle)
@@ -83,7 +86,7 @@ pub fn markdown(figures: &[Figure], rounds: usize, scale: &Scale) -> String {
     for (name, of, show) in quantities {
         line(format!("\n| {name} | {} |", SYSTEMS.map(System::name).join(" | ")));
         line(format!("|---|{}", "--:|".repeat(SYSTEMS.len())));
-        for (row, what) in ROWS.iter().enumerate() {
+        for (row, what) in rows() {
             let cells = SYSTEMS.map(|system| cell(median(figures, row, system, of), show));
             line(format!("| {} | {} |", what.name, cells.join(" | ")));
         }

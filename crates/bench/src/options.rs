@@ -33,7 +33,7 @@ pub struct Options {
     pub producing: Option<Producing>,
     /// Operations in flight, over all connections: 1 to 100,000.
     pub in_flight: usize,
-    /// Connections of producers: 1 to 10,000.
+    /// Connections of producers: 1 to 10,000. When there are more of them than operations in flight they take turns.
     pub connections: usize,
     /// Operations begun each second, whatever the answers: an open loop.
     pub rate: Option<f64>,

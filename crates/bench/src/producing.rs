@@ -75,13 +75,16 @@ impl Producer {
         self.slots.len() - self.idle.len()
     }
 
-    /// Begins what is due, as far as it has room.
-    pub(crate) fn begin(&mut self, pace: &mut Pace, now: Instant, out: &mut Vec<u8>) {
-        while let Some(index) = self.idle.pop() {
+    /// Begins what is due, as far as it has room and there is `room` on the whole.
+    pub(crate) fn begin(&mut self, pace: &mut Pace, now: Instant, out: &mut Vec<u8>, room: &mut usize) {
+        while *room > 0
+            && let Some(index) = self.idle.pop()
+        {
             let Some(intended) = pace.next(now) else {
                 self.idle.push(index);
                 return;
             };
+            *room -= 1;
             self.begun += 1;
             let transaction = match self.does {
                 Producing::Send => false,

@@ -220,7 +220,7 @@ fn words(options: &Options) -> String {
             Some(rate) => format!("{rate} begun each second"),
             None => format!("{} in flight", options.in_flight),
         });
-        words.push(format!("{} connections", options.connections.min(options.in_flight)));
+        words.push(format!("{} connections", options.connections));
     }
     words.push(format!("bodies of {} bytes", options.body));
     let topics = if options.topics > 1 { format!("{} topics of ", options.topics) } else { String::new() };

@@ -37,6 +37,16 @@ enum Role {
     Reader(Reader),
 }
 
+impl Role {
+    /// Operations that are not answered yet.
+    fn in_flight(&self) -> usize {
+        match self {
+            Role::Producer(producer) => producer.in_flight(),
+            Role::Reader(_) => 0,
+        }
+    }
+}
+
 /// When a run is over.
 pub(crate) enum End {
     /// After a time, of which the first part is not measured.
@@ -54,8 +64,12 @@ pub(crate) struct Load {
     links: Vec<(Socket, Role)>,
     header: HeaderBuffer,
     chunk: Vec<u8>,
-    /// Whom the next operation of an open loop goes to.
+    /// Whom the next operation goes to, of an open loop and where connections take turns.
     turn: usize,
+    /// Operations that may still begin before one is answered.
+    room: usize,
+    /// There are more connections than operations in flight: each operation goes to the next connection.
+    in_turn: bool,
 }
 
 impl Load {
@@ -72,12 +86,15 @@ impl Load {
             let reader = Reader::new(name, start.to_vec(), options.pull, watch, options.backlog == 0);
             links.push((socket, Role::Reader(reader)));
         }
+        let mut room = 0;
         // A backlog is read without anybody sending.
         if let Some(does) = options.producing.filter(|_| start.is_empty() || options.backlog == 0) {
             let templates = Rc::new(templates(options, place));
-            let connections = options.connections.min(options.in_flight);
+            room = options.in_flight;
+            let connections = options.connections;
             for nr in 0..connections {
-                let slots = options.in_flight / connections + usize::from(nr < options.in_flight % connections);
+                let share = options.in_flight / connections + usize::from(nr < options.in_flight % connections);
+                let slots = share.max(1);
                 let socket = Socket::connect(place.broker, poll.registry(), Token(links.len()))?;
                 let first = nr as u64 * u64::from(options.queues) / connections as u64;
                 let producer = Producer::new(does, templates.clone(), watch, run_id(nr), first, slots);
@@ -85,7 +102,9 @@ impl Load {
             }
         }
         let events = Events::with_capacity(1_024);
-        Ok(Load { poll, events, timer, links, header: HeaderBuffer::new(), chunk: vec![0; CHUNK], turn: 0 })
+        let (header, chunk) = (HeaderBuffer::new(), vec![0; CHUNK]);
+        let in_turn = options.connections > options.in_flight;
+        Ok(Load { poll, events, timer, links, header, chunk, turn: 0, room, in_turn })
     }
 
     /// Goes on until it is over.
@@ -160,11 +179,7 @@ impl Load {
     fn finish(&mut self, gauge: &mut Gauge) -> anyhow::Result<()> {
         let until = Instant::now() + LAST_ANSWERS;
         loop {
-            let in_flight = |(_, role): &(Socket, Role)| match role {
-                Role::Producer(producer) => producer.in_flight(),
-                Role::Reader(_) => 0,
-            };
-            gauge.unanswered = self.links.iter().map(in_flight).sum::<usize>() as u64;
+            gauge.unanswered = self.links.iter().map(|(_, role)| role.in_flight()).sum::<usize>() as u64;
             if gauge.unanswered == 0 || Instant::now() >= until {
                 return Ok(());
             }
@@ -176,15 +191,27 @@ impl Load {
     /// Begins what is due at whoever has room.
     fn begin(&mut self, pace: &mut Pace, now: Instant) -> anyhow::Result<()> {
         let count = self.links.len();
+        // Not always the same one comes first.
+        let first = self.turn;
         for nr in 0..count {
-            let (socket, role) = &mut self.links[(self.turn + nr) % count];
-            if let Role::Producer(producer) = role {
-                producer.begin(pace, now, &mut socket.output);
+            if self.room == 0 {
+                break;
+            }
+            let at = (first + nr) % count;
+            let (socket, role) = &mut self.links[at];
+            if let Role::Producer(producer) = role
+                && producer.has_room()
+            {
+                let room = self.room;
+                producer.begin(pace, now, &mut socket.output, &mut self.room);
+                if self.room == room {
+                    // Nothing is due.
+                    break;
+                }
                 socket.write()?;
+                self.turn = (at + 1) % count;
             }
         }
-        // Not always the same one comes first.
-        self.turn = (self.turn + 1) % count.max(1);
         Ok(())
     }
 
@@ -196,7 +223,7 @@ impl Load {
         let mut timeout = Some(left);
         // Of an open loop whose operations are all in flight, only an answer helps.
         if let Some(wait) = pace.wait(now)
-            && self.links.iter().any(|(_, role)| matches!(role, Role::Producer(producer) if producer.has_room()))
+            && self.room > 0
         {
             let wait = wait.min(left);
             let value = Timespec { tv_sec: wait.as_secs() as i64, tv_nsec: i64::from(wait.subsec_nanos().max(1)) };
@@ -218,6 +245,7 @@ impl Load {
                 socket.read(&mut self.chunk)?;
                 let now = Instant::now();
                 let (input, output) = socket.split();
+                let before = role.in_flight();
                 let mut taken = 0;
                 while let Some(frame) = scan(&input[taken..], FRAME_SIZE_MAX).context("an answer")? {
                     taken += frame.consumed;
@@ -230,14 +258,17 @@ impl Load {
                         }
                     }
                 }
-                if let Role::Producer(producer) = role {
-                    producer.begin(pace, now, output);
+                self.room += before - role.in_flight();
+                if let Role::Producer(producer) = role
+                    && !self.in_turn
+                {
+                    producer.begin(pace, now, output, &mut self.room);
                 }
                 socket.take(taken);
             }
             socket.write()?;
         }
-        Ok(())
+        if self.in_turn { self.begin(pace, Instant::now()) } else { Ok(()) }
     }
 }
 

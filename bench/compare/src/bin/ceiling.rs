@@ -1,9 +1,12 @@
-//! What a durable server can do at most on this machine, under the same client: `ceiling ADDRESS FILE`.
+//! What a durable server can do at most on this machine, under the same client: `ceiling ADDRESS FILE [--new]`.
 //!
 //! It understands of a request its length, and of the header its code, its correlation id and whether it is one-way. It
-//! appends the frame to a file that was filled with zeros, syncs once for all that has come, and answers with canned
-//! text. It decides nothing, checks nothing, remembers nothing and can hand nothing out: whatever a broker does costs
-//! something on top of this.
+//! appends the frame to a file, syncs once for all that has come, and answers with canned text. It decides nothing,
+//! checks nothing, remembers nothing and can hand nothing out: whatever a broker does costs something on top of this.
+//!
+//! The file was filled with zeros before and is written over again and again, as the log of a broker that has been
+//! there for long. With `--new` it is empty and grows, as that of a broker that was just started: the file system has
+//! to find room for all that is appended, and the memory of its pages was never touched.
 
 use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Read, Write};
@@ -15,7 +18,7 @@ use anyhow::{Context, bail};
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token};
 
-/// Bytes of the file, which is written over again and again.
+/// Bytes of the file that is written over again and again.
 const FILE_BYTES: u64 = 1 << 30;
 /// Bytes read at a time.
 const CHUNK: usize = 256 << 10;
@@ -34,8 +37,12 @@ struct Connection {
 
 fn main() -> anyhow::Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [address, file] = &arguments[..] else { bail!("usage: ceiling ADDRESS FILE") };
-    let file = prepare(Path::new(file))?;
+    let (address, file, filled) = match &arguments[..] {
+        [address, file] => (address, file, FILE_BYTES),
+        [address, file, new] if new == "--new" => (address, file, 0),
+        _ => bail!("usage: ceiling ADDRESS FILE [--new]"),
+    };
+    let (file, file_bytes) = (prepare(Path::new(file), filled)?, if filled == 0 { u64::MAX } else { filled });
     let address: SocketAddr = address.parse().context("an address such as 127.0.0.1:9999")?;
     let mut listener = TcpListener::bind(address)?;
     let mut poll = Poll::new()?;
@@ -70,7 +77,7 @@ fn main() -> anyhow::Result<()> {
             touched.push(event.token().0);
         }
         if !batch.is_empty() {
-            if end + batch.len() as u64 > FILE_BYTES {
+            if end + batch.len() as u64 > file_bytes {
                 end = 0;
             }
             file.write_all_at(&batch, end)?;
@@ -88,10 +95,10 @@ fn main() -> anyhow::Result<()> {
     }
 }
 
-fn prepare(path: &Path) -> anyhow::Result<File> {
+fn prepare(path: &Path, filled: u64) -> anyhow::Result<File> {
     let mut file = OpenOptions::new().create(true).truncate(true).write(true).open(path)?;
     let zeros = vec![0; 1 << 20];
-    for _ in 0..FILE_BYTES >> 20 {
+    for _ in 0..filled >> 20 {
         file.write_all(&zeros)?;
     }
     file.sync_all()?;

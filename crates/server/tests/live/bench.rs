@@ -1,5 +1,7 @@
 //! `tandem bench` against a live broker.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value as Json;
 
 use crate::broker::{Broker, complained, tandem};
@@ -36,6 +38,26 @@ fn everything_that_is_promised_is_done_and_measured() {
     assert_eq!(left["transactions"], serde_json::json!([]));
     positive(&bench(&broker, &["halves"]), &operations);
     assert!(!broker.json(&["transactions"])["transactions"].as_array().unwrap().is_empty());
+}
+
+#[test]
+fn connections_beyond_the_operations_in_flight_take_turns() {
+    let broker = Broker::start();
+    let turns = ["--in-flight", "3", "--connections", "40"];
+    for work in ["send", "transactions", "one-way"] {
+        let report = broker.json(&[&["bench", work, "--for", "300ms", "--warm-up", "100ms"], &turns[..]].concat());
+        positive(&report, &["/operations"]);
+        assert_eq!(report["unanswered"], 0, "{work}: {report}");
+    }
+    // An open loop too.
+    let report = broker.json(&[&["bench", "--rate", "300", "--for", "1s", "--warm-up", "0s"], &turns[..]].concat());
+    assert!((150.0..=330.0).contains(&report["operations"].as_f64().unwrap()), "{report}");
+    // Ids begin with what names the connection, and the oldest 40 are of 40 connections.
+    broker.json(&[&["bench", "halves", "--for", "300ms", "--warm-up", "0s"], &turns[..]].concat());
+    let listed = broker.json(&["transactions", "list", "--limit", "40"]);
+    let ids = listed["transactions"].as_array().unwrap().iter().map(|listed| listed["id"].as_str().unwrap());
+    let connections: BTreeSet<_> = ids.map(|id| &id[..16]).collect();
+    assert_eq!(connections.len(), 40, "{listed}");
 }
 
 #[test]

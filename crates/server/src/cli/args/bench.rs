@@ -20,7 +20,7 @@ pub struct BenchArgs {
     /// Operations in flight, over all connections: the next begins when one is answered
     #[arg(long, value_name = "N", default_value_t = 64)]
     pub in_flight: usize,
-    /// Connections that send
+    /// Connections that send; more of them than operations in flight take turns
     #[arg(long, value_name = "N", default_value_t = 4)]
     pub connections: usize,
     /// Begin so many each second, whatever the answers; latencies count from when each was meant to begin
