@@ -239,7 +239,8 @@ impl Load {
     }
 
     fn hear(&mut self, pace: &mut Pace, gauge: &mut Gauge) -> anyhow::Result<()> {
-        for event in &self.events {
+        let events = std::mem::replace(&mut self.events, Events::with_capacity(0));
+        for event in &events {
             let Some((socket, role)) = self.links.get_mut(event.token().0) else { continue };
             if event.is_readable() {
                 socket.read(&mut self.chunk)?;
@@ -267,8 +268,14 @@ impl Load {
                 socket.take(taken);
             }
             socket.write()?;
+            // At once, and not when all are heard: else the broker would have nothing to do while we write, and we nothing
+            // while it does.
+            if self.in_turn && self.room > 0 {
+                self.begin(pace, Instant::now())?;
+            }
         }
-        if self.in_turn { self.begin(pace, Instant::now()) } else { Ok(()) }
+        self.events = events;
+        Ok(())
     }
 }
 
