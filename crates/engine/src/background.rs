@@ -76,7 +76,8 @@ impl Engine {
     pub fn next_job(&mut self, now: Timestamp) -> Option<Job> {
         self.retain_if_due(now);
         let applied = self.broker.state().applied;
-        if self.jobs.wants_snapshot(applied, self.config.snapshot_every) && self.log.poisoned().is_none() {
+        let due = self.jobs.wants_snapshot(applied, self.config.snapshot_every, &self.config.retention);
+        if due && self.log.poisoned().is_none() {
             // A snapshot never gets ahead of what is durable, or a power cut would leave it without its log.
             let to = applied.min(self.log.synced());
             if self.jobs.takes_snapshot(to, now) {

@@ -54,7 +54,8 @@ pub struct EngineConfig {
     /// Bytes of the blocks that reads of several queues share, see [`SharedBlocks`]; [`store::reader::BLOCK_LEN`] unless
     /// the log is short.
     pub read_block_len: usize,
-    /// Bytes of log after which a snapshot is made; after four times as many as the last one had, if that is more.
+    /// Bytes of log after which a snapshot is made; after four times as many as the last one had, if that is more, but at
+    /// most a quarter of [`Retention::size`].
     pub snapshot_every: u64,
     /// Things in the state, see [`broker::state::State::is_larger_than`], up to which the owner writes down the state
     /// itself for a snapshot; a larger one is made anew from the last snapshot and the log, elsewhere.

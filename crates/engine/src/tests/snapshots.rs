@@ -116,11 +116,18 @@ fn a_long_snapshot_is_followed_by_the_next_one_after_four_times_as_much_log() {
     assert!(len > 8_000, "{len}: four times that are more than `snapshot_every`");
     // The same after a restart, which knows of it what the disk says.
     let disk = bench.disk.crash(1);
-    let mut again = Bench::on(disk.clone(), Arc::new(disk), config);
+    let mut again = Bench::on(disk.clone(), Arc::new(disk), config.clone());
     for bench in [&mut bench, &mut again] {
         let (log, _) = next_snapshot(bench, at);
         assert!((4 * len..4 * len + 500).contains(&log), "{log} bytes of log behind a snapshot of {len}");
     }
+    // Where the log may not be as long as that it is made earlier.
+    let disk = bench.disk.crash(2);
+    let retention = Retention { size: Some(100_000), ..config.retention };
+    let mut short = Bench::on(disk.clone(), Arc::new(disk), EngineConfig { retention, ..config });
+    let at = store::snapshot::latest(&short.disk).unwrap().unwrap().at.get();
+    let (log, _) = next_snapshot(&mut short, at);
+    assert!((25_000..25_500).contains(&log) && log < 4 * len, "{log} bytes of log behind a snapshot of {len}");
     // And a short one by as many as are configured.
     bench.ask(Request::PutKeyValue { namespace: "ORDER_TOPIC_CONFIG", key: "orders", value: None });
     let at = bench.engine.broker().state().applied.get();

@@ -229,7 +229,7 @@ pub const KEYS: &[Key] = &[
         store.snapshot_every,
         size(MIB, TIB),
         "Bytes of log after which a snapshot of the state is written; after four times as many as the last one had, if that \
-         is more. A restart reads the log from the last one on.",
+         is more, and at most a quarter of retention.size then. A restart reads the log from the last one on.",
         "Raise it when millions of transactions are open and writing snapshots shows; lower it to restart faster."
     ),
     key!(
