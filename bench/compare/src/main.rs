@@ -74,7 +74,7 @@ fn main() -> anyhow::Result<()> {
     anyhow::ensure!(ROWS.iter().any(|row| scale.wants(row)), "no row has this word in its name");
     let mut figures = Vec::new();
     for round in 1..=arguments.rounds {
-        for system in SYSTEMS {
+        for system in SYSTEMS.into_iter().filter(|system| ROWS.iter().any(|row| scale.asks(row, *system))) {
             eprintln!("round {round} of {}: {}", arguments.rounds, system.name());
             measure(&arguments.directory, &programs, &scale, system, &mut figures).with_context(|| system.name())?;
             rustix::fs::sync();
@@ -113,7 +113,7 @@ fn measure(
         patiently(&warm_up)?;
     }
     for (row, what) in ROWS.iter().enumerate() {
-        if !scale.wants(what) || (system.is_bare() && !what.with_ceiling) {
+        if !scale.asks(what, system) {
             continue;
         }
         let report = patiently(&here((what.options)(scale))).with_context(|| what.name)?;

@@ -35,6 +35,11 @@ impl Scale {
     pub fn wants(&self, row: &Row) -> bool {
         self.only.as_deref().is_none_or(|only| row.name.contains(only))
     }
+
+    /// Whether a row is measured with this system.
+    pub fn asks(&self, row: &Row, system: System) -> bool {
+        self.wants(row) && (row.with_ceiling || !system.is_bare())
+    }
 }
 
 fn load(scale: &Scale, producing: Producing, in_flight: usize, connections: usize) -> Options {
