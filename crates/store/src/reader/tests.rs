@@ -243,10 +243,10 @@ fn read_all(shared: &mut SharedBlocks, log: &Segments, queue_id: u32, places: &[
 
 #[test]
 fn what_several_queues_are_read_from_is_read_once() {
-    let (log, places) = interleaved(8, 800);
+    let (log, places) = interleaved(8, 160);
     let mut shared = SharedBlocks::new(4096);
     read_all(&mut shared, &log, 0, &places[0]);
-    assert_eq!(log.reads.take(), 100, "who is alone reads each record, and nothing else");
+    assert_eq!(log.reads.take(), 20, "who is alone reads each record, and nothing else");
     read_all(&mut shared, &log, 1, &places[1]);
     let blocks = log.bytes.len() / 4096;
     let second = log.reads.take();
@@ -300,8 +300,42 @@ fn what_lies_behind_a_block_that_several_read_is_read_as_a_whole_at_once() {
 }
 
 #[test]
+fn there_is_room_for_what_readers_that_are_apart_share_and_for_no_more_when_they_are_not() {
+    let (log, places) = interleaved(2, 80_000);
+    let blocks_up_to = |record: usize| places[0][record].0.get() as usize / 4096;
+    // So many records of a queue are 60 blocks.
+    let apart = (0..).step_by(10).find(|record| blocks_up_to(*record) >= 60).unwrap();
+    let mut shared = SharedBlocks::new(4096);
+    let mut go = |records: std::ops::Range<usize>, apart: usize| {
+        log.reads.take();
+        for from in records.step_by(10) {
+            (0..2).for_each(|queue_id| read_some(&mut shared, &log, queue_id, from, &places[queue_id as usize]));
+            if let Some(behind) = from.checked_sub(apart) {
+                read_some(&mut shared, &log, 0, behind, &places[0]);
+            }
+        }
+        log.reads.take()
+    };
+    // Another group comes 60 blocks behind. At first what it wants is gone, and read again.
+    let first = go(0..4 * apart, apart);
+    assert!((6 * 60..8 * 60).contains(&first), "{first} reads of 240 blocks for one, 180 for the other");
+    go(4 * apart..12 * apart, apart);
+    // There is room for it meanwhile: all is read once.
+    let then = go(12 * apart..20 * apart, apart);
+    assert!((8 * 60 - 10..8 * 60 + 10).contains(&then), "{then} reads of 480 blocks");
+    // Nobody is behind for so long that there is no room for so many any more.
+    let records = 20 * apart..39_000;
+    let blocks = blocks_up_to(records.end) - blocks_up_to(records.start);
+    assert!(blocks > 1500);
+    let in_step = go(records, 0);
+    assert!((blocks - 10..blocks + 10).contains(&in_step), "{in_step} reads of {blocks} blocks");
+    let behind = go(39_000..39_000 + apart / 2, apart);
+    assert!((55..70).contains(&behind), "{behind} reads of 30 blocks for one, 30 for the other");
+}
+
+#[test]
 fn what_was_damaged_when_it_was_read_is_read_again() {
-    let (mut log, places) = interleaved(2, 200);
+    let (mut log, places) = interleaved(2, 100);
     let mut shared = SharedBlocks::new(4096);
     let whole = log.bytes.clone();
     let (at, len) = places[0][5];
@@ -323,7 +357,7 @@ fn what_was_damaged_when_it_was_read_is_read_again() {
 
 #[test]
 fn what_the_log_has_given_up_is_gone_although_a_block_has_it() {
-    let (log, places) = interleaved(2, 200);
+    let (log, places) = interleaved(2, 100);
     let mut shared = SharedBlocks::new(4096);
     read_all(&mut shared, &log, 0, &places[0]);
     read_all(&mut shared, &log, 1, &places[1]);
