@@ -101,7 +101,7 @@ fn measure(
     figures: &mut Vec<Figure>,
 ) -> anyhow::Result<()> {
     let directory = tempfile::Builder::new().prefix("compare").tempdir_in(directory)?;
-    let running = Running::start(system, programs, directory.path())?;
+    let running = Running::start(system, programs, directory.path(), scale.backlog)?;
     let here = |options: Options| Options {
         address: running.address.to_string(),
         direct: system.is_bare(),

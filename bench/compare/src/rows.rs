@@ -38,7 +38,12 @@ impl Scale {
 
     /// Whether a row is measured with this system.
     pub fn asks(&self, row: &Row, system: System) -> bool {
-        self.wants(row) && (row.with_ceiling || !system.is_bare())
+        match system {
+            System::Ceiling => self.wants(row) && row.with_ceiling,
+            // What it hands out is in a file of its own, which is as new as the other's.
+            System::CeilingNew => self.wants(row) && row.with_ceiling && !row.reads,
+            _ => self.wants(row),
+        }
     }
 }
 
@@ -95,7 +100,7 @@ pub const ROWS: [Row; 10] = [
     },
     Row {
         name: "catch up, pulls of 32",
-        with_ceiling: false,
+        with_ceiling: true,
         reads: true,
         options: |scale| Options {
             producing: None,

@@ -41,7 +41,7 @@ impl System {
         }
     }
 
-    /// Whether it is the bare durable server, which has no topics and nothing to hand out.
+    /// Whether it is the bare durable server, which has no topics.
     pub fn is_bare(self) -> bool {
         matches!(self, System::Ceiling | System::CeilingNew)
     }
@@ -68,16 +68,17 @@ pub struct Running {
 }
 
 impl Running {
-    /// Starts one whose files go to `directory`, and waits until it answers.
+    /// Starts one whose files go to `directory`, and waits until it answers. The bare server makes a backlog of so many
+    /// messages when it is asked for it.
     ///
     /// # Errors
     /// When it does not start.
-    pub fn start(system: System, programs: &Programs, directory: &Path) -> anyhow::Result<Self> {
+    pub fn start(system: System, programs: &Programs, directory: &Path, backlog: u64) -> anyhow::Result<Self> {
         fs::create_dir_all(directory)?;
         match system {
             System::Tandem => Self::tandem(&programs.tandem, directory, &[]),
-            System::Ceiling => Self::ceiling(&programs.ceiling, directory, false),
-            System::CeilingNew => Self::ceiling(&programs.ceiling, directory, true),
+            System::Ceiling => Self::ceiling(&programs.ceiling, directory, &["--backlog", &backlog.to_string()]),
+            System::CeilingNew => Self::ceiling(&programs.ceiling, directory, &["--new"]),
             System::RocketSync | System::RocketAsync => {
                 let flush = if system == System::RocketSync { "SYNC_FLUSH" } else { "ASYNC_FLUSH" };
                 rocketmq(&programs.jars, directory, flush)
@@ -100,16 +101,16 @@ impl Running {
         Self::wait(vec![child], broker, broker, directory)
     }
 
-    /// Starts the bare durable server, whose file is in `directory`, and waits until it accepts connections. The file is
-    /// a `new` one that grows, or was filled before.
+    /// Starts the bare durable server with these options, whose file is in `directory`, and waits until it accepts
+    /// connections.
     ///
     /// # Errors
     /// When it does not start.
-    pub fn ceiling(binary: &Path, directory: &Path, new: bool) -> anyhow::Result<Self> {
+    pub fn ceiling(binary: &Path, directory: &Path, options: &[&str]) -> anyhow::Result<Self> {
         let log = |name: &str| File::create(directory.join(name));
         let address = free_port()?;
         let mut command = Command::new(binary);
-        command.arg(address.to_string()).arg(directory.join("log")).args(new.then_some("--new"));
+        command.arg(address.to_string()).arg(directory.join("log")).args(options);
         let child = command.stdout(log("out")?).stderr(log("err")?).spawn().context("ceiling")?;
         Self::wait(vec![child], address, address, directory)
     }

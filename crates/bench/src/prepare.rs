@@ -73,7 +73,7 @@ fn make_topics(broker: SocketAddr, topics: &[Rc<str>], queues: u32) -> anyhow::R
 
 /// Where reading begins: at the end of each queue, or, of a backlog, at its beginning.
 pub(crate) fn offsets(options: &Options, place: &Place) -> anyhow::Result<Vec<Queue>> {
-    if options.groups == 0 || options.direct {
+    if options.groups == 0 {
         return Ok(Vec::new());
     }
     let mut queues: Vec<Queue> = place

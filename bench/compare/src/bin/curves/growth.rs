@@ -82,7 +82,7 @@ pub fn draw(arguments: &Arguments, curve: &Curve) -> anyhow::Result<()> {
         let ceiling = match curve.beside_ceiling {
             true => {
                 let directory = arguments.directory()?;
-                let running = Running::ceiling(&beside("ceiling")?, directory.path(), true)?;
+                let running = Running::ceiling(&beside("ceiling")?, directory.path(), &["--new"])?;
                 Some((curve.rate)(&load(&running, Options { direct: true, ..options() })?))
             }
             false => None,

@@ -71,7 +71,7 @@ fn recycled(arguments: &Arguments) -> anyhow::Result<String> {
         }
     }
     let directory = arguments.directory()?;
-    let running = Running::ceiling(&beside("ceiling")?, directory.path(), false)?;
+    let running = Running::ceiling(&beside("ceiling")?, directory.path(), &[])?;
     for load in STEADY {
         // It has no topics and no name server to ask.
         lines.push(format!("bare ceiling: {}", steady(&running, arguments, load, true)?));

@@ -1,12 +1,15 @@
-//! What a durable server can do at most on this machine, under the same client: `ceiling ADDRESS FILE [--new]`.
+//! What a durable server can do at most on this machine, under the same client: `ceiling ADDRESS FILE [--new | --backlog N]`.
 //!
 //! It understands of a request its length, and of the header its code, its correlation id and whether it is one-way. It
 //! appends the frame to a file, syncs once for all that has come, and answers with canned text. It decides nothing,
-//! checks nothing, remembers nothing and can hand nothing out: whatever a broker does costs something on top of this.
+//! checks nothing and remembers nothing: whatever a broker does costs something on top of this.
 //!
 //! The file was filled with zeros before and is written over again and again, as the log of a broker that has been
 //! there for long. With `--new` it is empty and grows, as that of a broker that was just started: the file system has
-//! to find room for all that is appended, and the memory of its pages was never touched.
+//! to find room for all that is appended, and the memory of its pages was never touched. With `--backlog` it has messages
+//! to hand out, which it made itself ([`backlog`]).
+
+mod backlog;
 
 use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Read, Write};
@@ -18,6 +21,8 @@ use anyhow::{Context, bail};
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token};
 
+use backlog::Backlog;
+
 /// Bytes of the file that is written over again and again.
 const FILE_BYTES: u64 = 1 << 30;
 /// Bytes read at a time.
@@ -26,6 +31,8 @@ const CHUNK: usize = 256 << 10;
 const FRAME_MAX: usize = 16 << 20;
 const LISTENER: Token = Token(usize::MAX);
 const ONEWAY: u64 = 2;
+const PULL_MESSAGE: u64 = 11;
+const GET_MIN_OFFSET: u64 = 31;
 const END_TRANSACTION: u64 = 37;
 
 struct Connection {
@@ -37,11 +44,15 @@ struct Connection {
 
 fn main() -> anyhow::Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let (address, file, filled) = match &arguments[..] {
-        [address, file] => (address, file, FILE_BYTES),
-        [address, file, new] if new == "--new" => (address, file, 0),
-        _ => bail!("usage: ceiling ADDRESS FILE [--new]"),
+    let (address, file, filled, messages) = match &arguments[..] {
+        [address, file] => (address, file, FILE_BYTES, 0),
+        [address, file, new] if new == "--new" => (address, file, 0, 0),
+        [address, file, word, messages] if word == "--backlog" => {
+            (address, file, FILE_BYTES, messages.parse().context("a number of messages")?)
+        }
+        _ => bail!("usage: ceiling ADDRESS FILE [--new | --backlog N]"),
     };
+    let mut backlog = Backlog::new(Path::new(file).with_extension("backlog"), messages);
     let (file, file_bytes) = (prepare(Path::new(file), filled)?, if filled == 0 { u64::MAX } else { filled });
     let address: SocketAddr = address.parse().context("an address such as 127.0.0.1:9999")?;
     let mut listener = TcpListener::bind(address)?;
@@ -73,7 +84,7 @@ fn main() -> anyhow::Result<()> {
                 *slot = None;
                 continue;
             }
-            connection.take(&mut batch)?;
+            connection.take(&mut batch, &mut backlog)?;
             touched.push(event.token().0);
         }
         if !batch.is_empty() {
@@ -123,8 +134,8 @@ impl Connection {
         }
     }
 
-    /// Appends whole frames to the batch, and their answers to what is written once it is durable.
-    fn take(&mut self, batch: &mut Vec<u8>) -> anyhow::Result<()> {
+    /// Appends whole frames to the batch, but those that ask, and their answers to what is written once it is durable.
+    fn take(&mut self, batch: &mut Vec<u8>, backlog: &mut Backlog) -> anyhow::Result<()> {
         let mut at = 0;
         while let Some(length) = self.input[at..].first_chunk::<4>().map(|bytes| u32::from_be_bytes(*bytes) as usize) {
             anyhow::ensure!(length <= FRAME_MAX, "a frame of {length} bytes");
@@ -133,9 +144,27 @@ impl Connection {
             let header = frame.get(4..4 + header_len as usize).context("a header longer than its frame")?;
             let (opaque, code, flag) =
                 (number(header, b"\"opaque\":"), number(header, b"\"code\":"), number(header, b"\"flag\":"));
-            batch.extend_from_slice(frame);
-            if flag & ONEWAY == 0 {
-                answer(&mut self.output, opaque, code == END_TRANSACTION);
+            match code {
+                PULL_MESSAGE => {
+                    let (queue, from) = (number(header, b"\"queueId\":\""), number(header, b"\"queueOffset\":\""));
+                    let end = backlog.end();
+                    let (status, next, messages) = backlog.pull(queue, from, number(header, b"\"maxMsgNums\":\""))?;
+                    let fields = format!(
+                        "\"suggestWhichBrokerId\":\"0\",\"nextBeginOffset\":\"{next}\",\"minOffset\":\"0\",\"maxOffset\":\"{end}\"",
+                    );
+                    answer(&mut self.output, opaque, status, &fields, messages);
+                }
+                GET_MIN_OFFSET => {
+                    backlog.make()?;
+                    answer(&mut self.output, opaque, 0, "\"offset\":\"0\"", &[]);
+                }
+                code => {
+                    batch.extend_from_slice(frame);
+                    if flag & ONEWAY == 0 {
+                        let fields = if code == END_TRANSACTION { "" } else { STORED };
+                        answer(&mut self.output, opaque, 0, fields, &[]);
+                    }
+                }
             }
             at += 4 + length;
         }
@@ -164,16 +193,16 @@ fn number(header: &[u8], name: &[u8]) -> u64 {
     digits.fold(0, |number, digit| number * 10 + u64::from(digit - b'0'))
 }
 
-fn answer(out: &mut Vec<u8>, opaque: u64, decided: bool) {
-    let fields = match decided {
-        true => "",
-        false => "\"msgId\":\"7F00000100002A9F0000000000000000\",\"queueId\":\"0\",\"queueOffset\":\"0\"",
-    };
+/// What is said of each message that is stored.
+const STORED: &str = "\"msgId\":\"7F00000100002A9F0000000000000000\",\"queueId\":\"0\",\"queueOffset\":\"0\"";
+
+fn answer(out: &mut Vec<u8>, opaque: u64, code: u32, fields: &str, body: &[u8]) {
     let header = format!(
-        "{{\"code\":0,\"extFields\":{{{fields}}},\"flag\":1,\"language\":\"JAVA\",\"opaque\":{opaque},\
+        "{{\"code\":{code},\"extFields\":{{{fields}}},\"flag\":1,\"language\":\"JAVA\",\"opaque\":{opaque},\
          \"serializeTypeCurrentRPC\":\"JSON\",\"version\":513}}"
     );
-    out.extend_from_slice(&(header.len() as u32 + 4).to_be_bytes());
+    out.extend_from_slice(&((4 + header.len() + body.len()) as u32).to_be_bytes());
     out.extend_from_slice(&(header.len() as u32).to_be_bytes());
     out.extend_from_slice(header.as_bytes());
+    out.extend_from_slice(body);
 }
