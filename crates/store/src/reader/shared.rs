@@ -63,10 +63,6 @@ pub struct SharedBlocks {
 #[derive(Clone, Copy)]
 struct Block {
     number: u64,
-    /// Who came first.
-    by: Reader,
-    /// Whether others came.
-    several: bool,
     /// Whether it is counted as saved.
     saved: bool,
 }
@@ -78,7 +74,10 @@ const NONE: u64 = u64::MAX;
 #[derive(Clone, Copy)]
 struct Touch {
     number: u64,
+    /// Who came first, or last while it was not there.
     by: Reader,
+    /// Whether others came.
+    several: bool,
     /// How many blocks had been read when this one was, and where it was put. Another one may be there now.
     loaded: Option<(u64, usize)>,
 }
@@ -143,16 +142,12 @@ impl SharedBlocks {
         }
         let block_len = self.block_len as u64;
         let (first, last) = (at.get() / block_len, (at.get() + len as u64).saturating_sub(1) / block_len);
-        if !(first..=last).all(|number| self.has(reader, log, number)) {
+        // There are two at most, and the second may have taken the place of the first.
+        if !(first..=last).all(|number| self.has(reader, log, number)) || self.place_of(first).is_none() {
             return false;
         }
-        let start = out.len();
         for number in first..=last {
-            // The last one may have taken the place of the first.
-            let Some(place) = self.place_of(number) else {
-                out.truncate(start);
-                return false;
-            };
+            let place = self.place_of(number).expect("the last one that was read is there, and so is the first");
             let bytes = &self.bytes[place * self.block_len..];
             let from = at.get().saturating_sub(number * block_len) as usize;
             let to = (at.get() + len as u64 - number * block_len).min(block_len) as usize;
@@ -164,28 +159,26 @@ impl SharedBlocks {
     /// Whether the block is there; it is read when this is the second reader that comes to it, or one is expected.
     fn has(&mut self, reader: Reader, log: &impl RecordSource, number: u64) -> bool {
         if self.touched.is_empty() {
-            self.touched = vec![Touch { number: NONE, by: reader, loaded: None }; TOUCHED_MAX as usize];
+            self.touched = vec![Touch { number: NONE, by: reader, several: false, loaded: None }; TOUCHED_MAX as usize];
         }
         let touch = &mut self.touched[slot(number)];
         if touch.number != number {
-            *touch = Touch { number, by: reader, loaded: None };
-            return self.follows(number) && self.load(reader, false, log, number);
+            *touch = Touch { number, by: reader, several: false, loaded: None };
+            return self.follows(number) && self.load(log, number);
         }
-        let (before, loaded) = (touch.by, touch.loaded);
-        let behind = loaded.map(|(loads, _)| self.loads - loads);
-        if let Some((_, place)) = loaded
+        let other = reader.is_other_than(touch.by);
+        touch.several |= other;
+        let behind = touch.loaded.map(|(loads, _)| self.loads - loads);
+        if let Some((_, place)) = touch.loaded
             && self.blocks[place].number == number
         {
-            let block = &mut self.blocks[place];
-            block.several |= reader.is_other_than(block.by);
-            if behind >= Some(self.places / 2) && !std::mem::replace(&mut block.saved, true) {
+            if behind >= Some(self.places / 2) && !std::mem::replace(&mut self.blocks[place].saved, true) {
                 self.saved += 1;
             }
             return true;
         }
-        let again = reader.is_other_than(before);
-        self.touched[slot(number)].by = reader;
-        if !(again || self.follows(number)) || !self.load(reader, again, log, number) {
+        touch.by = reader;
+        if !(other || self.follows(number)) || !self.load(log, number) {
             return false;
         }
         // There could have been room for it; as long as there was not, each block of those between was read twice.
@@ -205,6 +198,7 @@ impl SharedBlocks {
         (self.again, self.saved) = (0, 0);
     }
 
+    /// Where a block is that is there.
     fn place_of(&self, number: u64) -> Option<usize> {
         let touch = self.touched.get(slot(number)).filter(|touch| touch.number == number)?;
         let (_, place) = touch.loaded?;
@@ -214,20 +208,23 @@ impl SharedBlocks {
     /// Whether several read what lies just before this block.
     fn follows(&self, number: u64) -> bool {
         let before = number.saturating_sub(AHEAD)..number;
-        before.rev().any(|number| self.place_of(number).is_some_and(|place| self.blocks[place].several))
+        before.rev().any(|number| {
+            let touch = &self.touched[slot(number)];
+            touch.number == number && touch.several
+        })
     }
 
     /// Reads a block that was touched. Only one that lies in one segment and is complete: what is written stays as it is.
-    fn load(&mut self, by: Reader, several: bool, log: &impl RecordSource, number: u64) -> bool {
+    fn load(&mut self, log: &impl RecordSource, number: u64) -> bool {
         if self.blocks.is_empty() {
-            self.blocks = vec![Block { number: NONE, by, several: false, saved: false }; BLOCKS_MAX as usize];
+            self.blocks = vec![Block { number: NONE, saved: false }; BLOCKS_MAX as usize];
             self.bytes = vec![0; BLOCKS_MAX as usize * self.block_len];
         }
         let place = self.place as usize;
         let bytes = &mut self.bytes[place * self.block_len..][..self.block_len];
         // Whatever stands against it is told by the read of the record itself.
         let there = log.read_at(CommitLogOffset::new(number * self.block_len as u64), bytes).is_ok();
-        self.blocks[place] = Block { number: if there { number } else { NONE }, by, several, saved: false };
+        self.blocks[place] = Block { number: if there { number } else { NONE }, saved: false };
         if there {
             self.loads += 1;
             self.touched[slot(number)].loaded = Some((self.loads, place));

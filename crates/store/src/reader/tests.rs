@@ -215,8 +215,11 @@ fn seed_17_a_body_that_is_damaged_is_not_delivered_and_those_before_it_are() {
     assert_eq!(behind.count, 1);
 }
 
+/// Where the records of a queue lie, and how long they are.
+type Places = Vec<(CommitLogOffset, usize)>;
+
 /// Records of 100 bytes, in order, of as many queues as are asked for.
-fn interleaved(queues: u64, records: u64) -> (Segments, Vec<Vec<(CommitLogOffset, usize)>>) {
+fn interleaved(queues: u64, records: u64) -> (Segments, Vec<Places>) {
     let mut log = Segments::default();
     let mut places = vec![Vec::new(); queues as usize];
     for number in 0..records {
@@ -331,6 +334,52 @@ fn there_is_room_for_what_readers_that_are_apart_share_and_for_no_more_when_they
     assert!((blocks - 10..blocks + 10).contains(&in_step), "{in_step} reads of {blocks} blocks");
     let behind = go(39_000..39_000 + apart / 2, apart);
     assert!((55..70).contains(&behind), "{behind} reads of 30 blocks for one, 30 for the other");
+}
+
+#[test]
+fn readers_in_step_at_many_places_of_the_log_share_what_they_read() {
+    let (log, places) = interleaved(4, 48_000);
+    let mut shared = SharedBlocks::new(4096);
+    // Six groups far apart, each of four readers.
+    let mut go = |records: std::ops::Range<usize>| {
+        for from in records.step_by(10) {
+            for group in 0..6 {
+                let from = group * 2_000 + from;
+                (0..4).for_each(|queue_id| read_some(&mut shared, &log, queue_id, from, &places[queue_id as usize]));
+            }
+        }
+        log.reads.take()
+    };
+    go(0..1_000);
+    let reads = go(1_000..1_900);
+    let of_one = (places[0][1_900].0.get() - places[0][1_000].0.get()) as usize / 4096;
+    let blocks = 6 * of_one;
+    assert!((blocks..blocks + blocks / 8).contains(&reads), "{reads} reads of {blocks} blocks");
+}
+
+#[test]
+fn a_record_in_two_blocks_is_whole_although_the_second_takes_the_place_of_the_first() {
+    let (log, places) = interleaved(2, 8_000);
+    let range = CommitLogOffset::ZERO..CommitLogOffset::new(log.bytes.len() as u64);
+    let mut shared = SharedBlocks::new(4096);
+    let mut one = |queue_id: u32, number: usize| {
+        let read = QueueRead { queue_id, ..read(number as u64, MANY, TagFilter::All) };
+        let (at, len) = places[queue_id as usize][number];
+        let mut bytes = Vec::new();
+        shared.of(&log, range.clone(), &read).read(at, len, &mut bytes).expect("a record");
+        assert_eq!(bytes, log.bytes[at.get() as usize..][..len]);
+    };
+    let first_of = |block: u64| places[0].partition_point(|(at, _)| at.get() < block * 4096);
+    // As many blocks as there is room for, far apart, each for two.
+    for block in [0, 20, 40, 60, 80, 100, 120, 140] {
+        (0..2).for_each(|queue_id| one(queue_id, first_of(block)));
+    }
+    let reads = log.reads.take();
+    // The first queue's records are every other one, so the one at the boundary may be of either.
+    let over = |queue: &Places| queue.iter().position(|(at, len)| at.get() < 4096 && at.get() + *len as u64 > 4096);
+    let (queue_id, number) = (0..2).find_map(|id| Some((id, over(&places[id as usize])?))).expect("one lies in two");
+    one(queue_id, number);
+    assert_eq!((reads, log.reads.take()), (16, 2), "the second block, and the record");
 }
 
 #[test]
