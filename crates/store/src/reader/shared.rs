@@ -29,8 +29,8 @@ const BLOCKS_MAX: u64 = 128;
 const BLOCKS_MIN: u64 = 8;
 /// After so many blocks that were read it is asked how many should be kept.
 const PERIOD: u64 = 256;
-/// The part of a period's blocks that must be saved for more blocks to be kept: a block from the processor's cache saves a
-/// third of what it costs to read one.
+/// The part of a period's blocks that must be saved for more blocks to be kept: a few that are read again cost less than all
+/// of them being out of the processor's cache.
 const SAVED: u64 = 4;
 /// Blocks of which it is known that somebody has read from them.
 const TOUCHED_MAX: u64 = 1024;
