@@ -5,9 +5,11 @@
 
 mod ahead;
 mod aligned;
+mod cached;
 mod direct;
 mod fake;
 mod path;
+mod quicker;
 mod real;
 mod recent;
 mod rng;

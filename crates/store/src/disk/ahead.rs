@@ -9,9 +9,11 @@ use std::collections::VecDeque;
 use std::fs::File;
 use std::io;
 use std::ops::Range;
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::Builder;
+use std::time::Duration;
 
 use super::aligned::Aligned;
 use super::real::read_fully;
@@ -28,6 +30,16 @@ const REQUESTS_MAX: usize = 32;
 const TOUCHES: u32 = 4;
 /// Pieces of which it is known that somebody has read from them.
 const TOUCHED_MAX: usize = 64;
+
+static NEXT_ID: AtomicU64 = AtomicU64::new(0);
+
+/// What a file is called here, another one each time.
+pub(super) fn next_id() -> u64 {
+    NEXT_ID.fetch_add(1, Ordering::Relaxed)
+}
+
+/// After so long without anything to read the memory of what was read is given back.
+const IDLE: Duration = Duration::from_secs(10);
 
 /// A file and the number of one of its pieces.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -85,12 +97,41 @@ impl Ahead {
         Ok(Ahead { shared, requests })
     }
 
+    /// Reads as many bytes as there are: what somebody reads from one end to the other past the page cache, through `direct`,
+    /// the rest through `cached`, the same file. `wants` says of what stretches of it there is any use.
+    ///
+    /// # Errors
+    /// Whatever the operating system says.
+    pub(super) fn read_or(
+        &self,
+        id: u64,
+        direct: &Arc<File>,
+        cached: &File,
+        buf: &mut [u8],
+        at: u64,
+        wants: impl Fn(Range<u64>) -> bool,
+    ) -> io::Result<usize> {
+        let mut done = 0;
+        while done < buf.len() {
+            let position = at + done as u64;
+            let end = buf.len().min(done + PIECE_LEN - (position % PIECE_LEN as u64) as usize);
+            if self.read(id, direct, &mut buf[done..end], position, &wants)?.is_none() {
+                let count = read_fully(cached, &mut buf[done..end], position)?;
+                if count < end - done {
+                    return Ok(done + count);
+                }
+            }
+            done = end;
+        }
+        Ok(done)
+    }
+
     /// Reads what is asked for if somebody reads this stretch from one end to the other; None if not, or if the file ends
     /// there. `to` does not reach into the next piece, and `wants` says of what stretches of the file there is any use.
     ///
     /// # Errors
     /// Whatever the operating system says.
-    pub(super) fn read(
+    fn read(
         &self,
         id: u64,
         file: &Arc<File>,
@@ -155,6 +196,12 @@ impl Ahead {
         let mut pieces = self.shared.lock();
         let numbers = stretch.start / PIECE_LEN as u64..stretch.end.div_ceil(PIECE_LEN as u64);
         pieces.forget(file, &numbers);
+    }
+
+    /// Whether a piece of a file is there, or about to be.
+    #[cfg(test)]
+    pub(super) fn has(&self, file: u64, number: u64) -> bool {
+        self.shared.lock().find(Place { file, number }).is_some()
     }
 
     /// Forgets a file.
@@ -238,6 +285,12 @@ impl Pieces {
         }
     }
 
+    /// Forgets what is there, with its memory.
+    fn give_back(&mut self) {
+        self.pieces.retain(|piece| piece.bytes.is_none());
+        self.spare = Vec::new();
+    }
+
     fn forget_unread(&mut self, place: Place) {
         if let Some(index) = self.find(place) {
             self.pieces.remove(index);
@@ -268,7 +321,18 @@ fn read_piece(file: &File, place: Place, mut memory: Aligned) -> (Aligned, io::R
 }
 
 fn read_ahead(shared: &Shared, requests: &Receiver<Request>) {
-    for Request { place, file } in requests {
+    loop {
+        let Request { place, file } = match requests.recv_timeout(IDLE) {
+            Ok(request) => request,
+            Err(RecvTimeoutError::Timeout) => {
+                shared.lock().give_back();
+                match requests.recv() {
+                    Ok(request) => request,
+                    Err(_) => return,
+                }
+            }
+            Err(RecvTimeoutError::Disconnected) => return,
+        };
         let memory = shared.lock().memory();
         let (memory, read) = read_piece(&file, place, memory);
         // What could not be read is read again by who wants it, and told.
@@ -309,6 +373,25 @@ mod tests {
         assert!(!pieces.goes_on(place(0)) && !pieces.goes_on(Place { file: 2, number: 1 }));
         let again = (0..TOUCHES).position(|_| pieces.goes_on(place(20)));
         assert_eq!(again, Some(TOUCHES as usize - 1), "the fourth time");
+    }
+
+    #[test]
+    fn the_memory_of_what_was_read_is_given_back_and_a_piece_that_is_being_read_stays() {
+        let mut pieces = Pieces::default();
+        for number in 0..3 {
+            let memory = pieces.begin(place(number));
+            match number {
+                0 => pieces.finish(place(number), memory, Some(PIECE_LEN)),
+                1 => pieces.finish(place(number), memory, None),
+                _ => pieces.spare.push(memory),
+            }
+        }
+        pieces.give_back();
+        assert!(pieces.spare.is_empty());
+        assert_eq!(pieces.pieces.iter().map(|piece| piece.place.number).collect::<Vec<_>>(), [2]);
+        let memory = pieces.memory();
+        pieces.finish(place(2), memory, Some(10));
+        assert_eq!(pieces.copy(0, 4, &mut [9; 6]), Some(()));
     }
 
     #[test]

@@ -13,11 +13,10 @@
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 
 use super::DiskFile;
-use super::ahead::{Ahead, PIECE_LEN};
+use super::ahead::{Ahead, next_id};
 use super::aligned::Aligned;
 use super::real::read_fully;
 use super::recent::Recent;
@@ -28,7 +27,6 @@ const WRITE_MAX: usize = 1 << 20;
 const ZEROS_LEN: usize = 1 << 20;
 
 static ZEROS: LazyLock<Aligned> = LazyLock::new(|| Aligned::zeroed(ZEROS_LEN));
-static NEXT_ID: AtomicU64 = AtomicU64::new(0);
 
 /// What the files of a disk share.
 #[derive(Clone)]
@@ -72,8 +70,7 @@ pub(super) struct DirectFile {
 impl DirectFile {
     /// A file opened twice, past the page cache and through it.
     pub(super) fn new(direct: File, cached: File, memory: Memory) -> Self {
-        let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
-        DirectFile { id, direct: Arc::new(direct), cached, memory, writing: Mutex::new(()) }
+        DirectFile { id: next_id(), direct: Arc::new(direct), cached, memory, writing: Mutex::new(()) }
     }
 
     fn recent(&self) -> MutexGuard<'_, Recent> {
@@ -82,21 +79,8 @@ impl DirectFile {
 
     /// Reads what is not recent.
     fn read_old(&self, buf: &mut [u8], at: u64) -> io::Result<usize> {
-        let mut done = 0;
-        while done < buf.len() {
-            let position = at + done as u64;
-            let end = buf.len().min(done + PIECE_LEN - (position % PIECE_LEN as u64) as usize);
-            let wants = |stretch| !self.recent().has(self.id, stretch);
-            let read = self.memory.ahead.read(self.id, &self.direct, &mut buf[done..end], position, wants)?;
-            if read.is_none() {
-                let count = read_fully(&self.cached, &mut buf[done..end], position)?;
-                if count < end - done {
-                    return Ok(done + count);
-                }
-            }
-            done = end;
-        }
-        Ok(done)
+        let wants = |stretch| !self.recent().has(self.id, stretch);
+        self.memory.ahead.read_or(self.id, &self.direct, &self.cached, buf, at, wants)
     }
 
     /// Writes past the page cache.

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use rustix::fs::{Advice, AtFlags, OFlags, StatxFlags, fadvise, statx};
 
+use super::cached::{self, CachedFile};
 use super::direct::{DirectFile, Memory};
 use super::path::{check_dir, check_file};
 use super::recent::{CHUNK_LEN, CHUNKS_MAX, Recent};
@@ -19,6 +20,8 @@ pub struct RealDisk {
     root: PathBuf,
     /// What files that go past the page cache share, if there are any.
     direct: Option<Memory>,
+    /// What those that do not share.
+    cached: Arc<cached::Shared>,
 }
 
 impl fmt::Debug for RealDisk {
@@ -38,7 +41,7 @@ impl RealDisk {
         if !root.is_dir() {
             return Err(io::Error::new(io::ErrorKind::NotADirectory, format!("{} is no directory", root.display())));
         }
-        Ok(RealDisk { root, direct: None })
+        Ok(RealDisk { root, direct: None, cached: Arc::default() })
     }
 
     /// The same directory, where [`Disk::open_direct`] and [`Disk::create_direct`] go past the page cache, and the bytes
@@ -62,7 +65,8 @@ impl RealDisk {
             (true, _) => return Err(unsupported()),
         };
         let memory = Memory::new(sector, Recent::new(CHUNK_LEN, CHUNKS_MAX, sector as usize))?;
-        Ok((RealDisk { root: self.root.clone(), direct: Some(memory) }, sector))
+        let root = self.root.clone();
+        Ok((RealDisk { root, direct: Some(memory), cached: Arc::clone(&self.cached) }, sector))
     }
 
     /// The data directory.
@@ -97,9 +101,11 @@ impl Disk for RealDisk {
     }
 
     fn open_direct(&self, path: &str) -> io::Result<Arc<dyn DiskFile>> {
-        let Some(memory) = self.direct.clone() else { return self.open(path) };
         let name = self.file(path)?;
         let cached = OpenOptions::new().read(true).write(true).open(&name)?;
+        let Some(memory) = self.direct.clone() else {
+            return Ok(Arc::new(CachedFile::new(cached, Arc::clone(&self.cached))));
+        };
         // What is read from it through the page cache is read here and there.
         fadvise(&cached, 0, None, Advice::Random)?;
         Ok(Arc::new(DirectFile::new(open_past_cache(&name)?, cached, memory)))

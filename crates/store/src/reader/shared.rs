@@ -223,20 +223,25 @@ impl SharedBlocks {
         let place = self.place as usize;
         let bytes = &mut self.bytes[place * self.block_len..][..self.block_len];
         // Whatever stands against it is told by the read of the record itself.
-        let there = log.read_at(CommitLogOffset::new(number * self.block_len as u64), bytes).is_ok();
-        self.blocks[place] = Block { number: if there { number } else { NONE }, saved: false };
-        if there {
-            self.loads += 1;
-            self.touched[slot(number)].loaded = Some((self.loads, place));
-            self.place += 1;
-            if self.loads.is_multiple_of(PERIOD) {
-                self.fit();
-            }
-            if self.place >= self.places {
-                self.place = 0;
+        match log.read_at(CommitLogOffset::new(number * self.block_len as u64), bytes) {
+            Ok(()) => self.blocks[place] = Block { number, saved: false },
+            // What is in this place stays: nobody has come to a block that is not complete for the last time.
+            Err(ReadError::Outside { .. }) => return false,
+            Err(_) => {
+                self.blocks[place].number = NONE;
+                return false;
             }
         }
-        there
+        self.loads += 1;
+        self.touched[slot(number)].loaded = Some((self.loads, place));
+        self.place += 1;
+        if self.loads.is_multiple_of(PERIOD) {
+            self.fit();
+        }
+        if self.place >= self.places {
+            self.place = 0;
+        }
+        true
     }
 
     fn forget(&mut self, at: CommitLogOffset, len: usize) {

@@ -16,7 +16,7 @@ pub trait RecordSource {
     /// Fills `to` with the bytes from an offset on.
     ///
     /// # Errors
-    /// As [`RecordSource::read`]; what is in `to` then means nothing.
+    /// As [`RecordSource::read`]. After [`ReadError::Outside`] `to` is as it was, after any other what is in it means nothing.
     fn read_at(&self, at: CommitLogOffset, to: &mut [u8]) -> Result<(), ReadError>;
 
     /// What was read there is not what was stored: what is kept of it in memory is not to be shown again.

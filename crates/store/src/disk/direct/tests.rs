@@ -1,9 +1,10 @@
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use super::*;
 use crate::disk::Rng;
+use crate::disk::ahead::PIECE_LEN;
 
 const SECTOR: u64 = 512;
 const CHUNK: usize = 16 << 10;
