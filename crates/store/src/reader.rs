@@ -136,10 +136,10 @@ pub fn read_messages(
 
 /// The items a read brings, and where the next one goes on.
 fn choose(index: &Index, read: &QueueRead<'_>, max: QueueOffset) -> Result<(Vec<QueueItem>, QueueOffset), IndexError> {
-    let mut wanted = Vec::new();
+    let mut wanted = Vec::with_capacity(read.limits.max_messages.min(ITEMS_STEP));
     let (mut next, mut bytes, mut scanned) = (read.from, 0, 0);
     let messages_max = read.limits.max_messages.max(1);
-    let mut items = Vec::new();
+    let mut items = Vec::with_capacity(wanted.capacity());
     while next < max && wanted.len() < messages_max && scanned < SCAN_ITEMS_MAX {
         let step = match read.filter {
             TagFilter::All => messages_max - wanted.len(),
