@@ -38,7 +38,7 @@ pub(super) fn next_id() -> u64 {
     NEXT_ID.fetch_add(1, Ordering::Relaxed)
 }
 
-/// After so long without anything to read the memory of what was read is given back.
+/// After so long without anything to read the memory of what was read goes back to the allocator, for something else.
 const IDLE: Duration = Duration::from_secs(10);
 
 /// A file and the number of one of its pieces.

@@ -5,21 +5,20 @@
 //! and again, come sooner and leave the page cache to what was written lately. Which of the two it is, is measured
 //! ([`Choice`]). What is shorter than a block is read through the page cache.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io;
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Instant;
-
-use rustix::fs::OFlags;
 
 use super::DiskFile;
 use super::ahead::{Ahead, PIECE_LEN, next_id};
+use super::direct::lock;
 use super::quicker::{Choice, Experience, Way};
-use super::real::read_fully;
+use super::real::{self, read_fully};
 
 /// A read of at least so many bytes is one of a stretch: [`crate::reader::BLOCK_LEN`].
 const LONG: usize = 64 << 10;
@@ -75,8 +74,7 @@ impl CachedFile {
 
 /// The same file once more, opened past the page cache. Its name may be another one by now.
 fn open_past_cache(file: &File) -> io::Result<File> {
-    let name = format!("/proc/self/fd/{}", file.as_raw_fd());
-    OpenOptions::new().read(true).custom_flags(OFlags::DIRECT.bits() as i32).open(Path::new(&name))
+    real::open_past_cache(Path::new(&format!("/proc/self/fd/{}", file.as_raw_fd())))
 }
 
 impl DiskFile for CachedFile {
@@ -129,11 +127,6 @@ impl Drop for CachedFile {
     fn drop(&mut self) {
         self.forget(0, u64::MAX);
     }
-}
-
-/// Locks what no panic leaves half done.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

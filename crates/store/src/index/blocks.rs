@@ -29,8 +29,9 @@ const READ_AHEAD: usize = 2048;
 /// Longest payload: far more than the largest block needs, so that damage does not ask for memory.
 const PAYLOAD_LEN_MAX: usize = 1 << 20;
 
-/// Blocks whose payloads stay in memory, 64 KiB or so, 256 at most: who reads a queue from one end to the other comes back to each block
-/// several times, and several queues are read in turn. Catching up reads 1.05 times as many messages with them.
+/// Blocks whose payloads stay in memory, 64 KiB or so, 256 at most: who reads a queue from one end to the other comes back
+/// to each block several times, and several queues are read in turn. Catching up reads 1.11 times as many messages with
+/// them (medians of 6 interleaved rounds, 8 queues of 1 KiB messages).
 const KEPT: usize = 64;
 
 /// Longest payload that is kept.
